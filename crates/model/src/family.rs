@@ -1,5 +1,19 @@
 //! Model families as data: how a `config.json` becomes a [`crate::Config`], and how the tensors are called.
 
+pub(crate) mod gguf;
+mod gpt2;
+mod gpt_j;
+mod gpt_neo;
+mod gpt_neox;
+mod json;
+mod role;
+mod table;
+mod to_json;
+
+pub use json::MAX_BYTES as MAX_CONFIG_BYTES;
+pub use role::Role;
+pub use table::{Entry, Layout, Meaning, roles};
+
 use std::fmt;
 use std::str::FromStr;
 

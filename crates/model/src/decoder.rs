@@ -1,0 +1,540 @@
+//! The one decoder: every family, every storage, any device.
+//!
+//! A step takes runs of tokens of any number of sequences as one flat batch of rows, each with its sequence and
+//! position, so that prompts of unequal length need no padding. Rows are computed in pieces of at most [`PIECE`]; keys
+//! and values go into the cache first and are read from there, so the cut into pieces does not show in the result.
+//! Tested against transformers in `tests/golden.rs`, and there too: any cut into pieces, batches and probes.
+
+use gptneo_device::{
+    Attend, CacheShape, CacheType, Device, DeviceError, Heads, NormQkv, PAGE, PageTable, Reach, Rotary, Rows,
+};
+
+use crate::config::{Config, Position, Residual};
+use crate::language_model::{Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
+use crate::pages::{PageCopy, Pages};
+use crate::probe::Probe;
+use crate::weights::{Layer, Weights};
+
+/// Most rows computed at once.
+pub const PIECE: usize = 512;
+
+/// Most rows of logits computed at once: the output matrix is read once for as many.
+const LOGIT_ROWS: usize = 32;
+
+/// How much cache a decoder gets, and of which types.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheOptions {
+    /// Positions of all sequences together; rounded up to pages.
+    pub positions: usize,
+    /// Type of keys.
+    pub key: CacheType,
+    /// Type of values.
+    pub value: CacheType,
+}
+
+/// A decoder with its weights, caches and working memory, all on one device.
+#[derive(Debug)]
+pub struct Decoder<D: Device> {
+    device: D,
+    config: Config,
+    spec: Spec,
+    weights: Weights<D>,
+    /// One per layer.
+    caches: Vec<D::Cache>,
+    /// The page group of each layer.
+    group_of: Vec<usize>,
+    pages: Pages,
+    work: Work<D>,
+    /// Multiplications of one token: layers, and output matrix.
+    matrix_elements: (u64, u64),
+}
+
+/// Activations of one piece.
+#[derive(Debug)]
+struct Work<D: Device> {
+    /// Residual stream `[PIECE, C]`.
+    x: D::Buffer,
+    /// `[PIECE, C]`.
+    query: D::Buffer,
+    /// `[PIECE, C]`.
+    attention: D::Buffer,
+    /// `[PIECE, inner]`.
+    inner: D::Buffer,
+    /// `[LOGIT_ROWS, V]`.
+    logits: D::Buffer,
+    /// Only while a probe looks: keys, values, and what a branch adds, `[PIECE, C]` each.
+    probed: Option<[D::Buffer; 3]>,
+}
+
+/// One piece of a step: rows of several sequences.
+struct Piece {
+    ids: Vec<u32>,
+    positions: Vec<u32>,
+    /// Index into `members` of each row.
+    sequences: Vec<u32>,
+    members: Vec<SequenceId>,
+    /// Rows whose embeddings were given: row, and where they stand in its run.
+    embedded: Vec<(usize, usize, usize)>,
+    /// Rows whose logits are wanted.
+    wanted: Vec<u32>,
+}
+
+impl<D: Device> Decoder<D> {
+    pub(crate) fn new(
+        device: D,
+        config: Config,
+        weights: Weights<D>,
+        cache: CacheOptions,
+    ) -> Result<Self, DeviceError> {
+        let mut reaches: Vec<Reach> = Vec::new();
+        let mut group_of = Vec::with_capacity(config.layers());
+        for &reach in &config.reach {
+            group_of.push(reaches.iter().position(|&r| r == reach).unwrap_or_else(|| {
+                reaches.push(reach);
+                reaches.len() - 1
+            }));
+        }
+        let pages = cache.positions.div_ceil(PAGE).max(1);
+        let shape = CacheShape {
+            pages,
+            heads: config.heads,
+            head_size: config.head_size(),
+            key: cache.key,
+            value: cache.value,
+        };
+        let caches = (0..config.layers()).map(|_| device.cache(shape)).collect::<Result<_, _>>()?;
+        let work = Work {
+            x: device.buffer(PIECE * config.width)?,
+            query: device.buffer(PIECE * config.width)?,
+            attention: device.buffer(PIECE * config.width)?,
+            inner: device.buffer(PIECE * config.inner)?,
+            logits: device.buffer(LOGIT_ROWS * config.vocab)?,
+            probed: None,
+        };
+        let spec = Spec {
+            family: config.family,
+            vocab: config.vocab,
+            positions: config.positions,
+            layers: config.layers(),
+            width: config.width,
+            heads: config.heads,
+            inner: config.inner,
+            parameters: config.parameters(),
+            bos: config.bos,
+            eos: config.eos,
+            weights: device.weight_dtype(&weights.layers[0].inner.weight),
+            output: device.weight_dtype(weights.output()),
+            key: cache.key,
+            value: cache.value,
+        };
+        let per_layer = 4 * config.width * config.width + 2 * config.width * config.inner;
+        let matrix_elements = ((per_layer * config.layers()) as u64, (config.vocab * config.width) as u64);
+        let pages = Pages::new(&reaches, pages, PIECE);
+        Ok(Self { device, config, spec, weights, caches, group_of, pages, work, matrix_elements })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The device.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    fn step(
+        &mut self,
+        runs: &[Run<'_>],
+        logits: &mut Vec<f32>,
+        mut probe: Option<&mut dyn Probe>,
+    ) -> Result<(), ModelError> {
+        logits.clear();
+        let lens = self.check(runs)?;
+        if probe.is_some() && self.work.probed.is_none() {
+            let buffer = || self.device.buffer(PIECE * self.config.width);
+            self.work.probed = Some([buffer()?, buffer()?, buffer()?]);
+        }
+        let (mut run, mut done) = (0, 0);
+        while run < runs.len() {
+            let piece = self.cut(runs, &lens, &mut run, &mut done);
+            if piece.ids.is_empty() {
+                continue;
+            }
+            self.embed(&piece, runs);
+            match probe.as_deref_mut() {
+                None => {
+                    (0..self.config.layers()).for_each(|layer| self.layer(layer, &piece));
+                    self.logits(&piece, logits);
+                }
+                Some(probe) => self.probed_piece(&piece, logits, probe),
+            }
+            piece.members.iter().for_each(|&id| self.pages.settle(id));
+        }
+        Ok(())
+    }
+
+    /// Refuses a step before anything has changed; the lengths of the runs.
+    fn check(&self, runs: &[Run<'_>]) -> Result<Vec<usize>, ModelError> {
+        Pages::distinct(runs.iter().map(|r| r.sequence))?;
+        let mut growth = Vec::with_capacity(runs.len());
+        for run in runs {
+            let held = self.pages.len(run.sequence)?;
+            let added = match run.input {
+                Input::Tokens(ids) => {
+                    if let Some(&id) = ids.iter().find(|&&id| id as usize >= self.config.vocab) {
+                        return Err(ModelError::UnknownToken { id, vocab: self.config.vocab });
+                    }
+                    ids.len()
+                }
+                Input::Embeddings(values) => {
+                    if !values.len().is_multiple_of(self.config.width) {
+                        return Err(ModelError::RaggedEmbeddings { len: values.len(), width: self.config.width });
+                    }
+                    values.len() / self.config.width
+                }
+            };
+            if held + added > self.config.positions {
+                return Err(ModelError::PastLastPosition { held, added, limit: self.config.positions });
+            }
+            growth.push((Some(run.sequence), added));
+        }
+        self.pages.room(&growth)?;
+        Ok(growth.into_iter().map(|(_, added)| added).collect())
+    }
+
+    /// Takes the next rows, from row `done` of run `run` on, and makes room for them.
+    fn cut(&mut self, runs: &[Run<'_>], lens: &[usize], run: &mut usize, done: &mut usize) -> Piece {
+        let mut piece = Piece {
+            ids: Vec::new(),
+            positions: Vec::new(),
+            sequences: Vec::new(),
+            members: Vec::new(),
+            embedded: Vec::new(),
+            wanted: Vec::new(),
+        };
+        let mut copies = Vec::new();
+        while *run < runs.len() && piece.ids.len() < PIECE {
+            let Run { sequence, input, want } = runs[*run];
+            let count = (lens[*run] - *done).min(PIECE - piece.ids.len());
+            if count > 0 {
+                let held = self.pages.len(sequence).expect("checked");
+                self.pages.grow(sequence, count, &mut copies);
+                let member = piece.members.len() as u32;
+                piece.members.push(sequence);
+                for i in 0..count {
+                    let row = piece.ids.len();
+                    match input {
+                        Input::Tokens(ids) => piece.ids.push(ids[*done + i]),
+                        Input::Embeddings(_) => {
+                            piece.ids.push(0);
+                            piece.embedded.push((row, *run, *done + i));
+                        }
+                    }
+                    piece.positions.push((held + i) as u32);
+                    piece.sequences.push(member);
+                    let last = *done + i + 1 == lens[*run];
+                    if want == Want::All || (want == Want::Last && last) {
+                        piece.wanted.push(row as u32);
+                    }
+                }
+            }
+            *done += count;
+            if *done == lens[*run] {
+                (*run, *done) = (*run + 1, 0);
+            }
+        }
+        for PageCopy { group, from, to } in copies {
+            for (cache, _) in self.caches.iter_mut().zip(&self.group_of).filter(|(_, g)| **g == group) {
+                self.device.copy_page(cache, from, to);
+            }
+        }
+        piece
+    }
+
+    fn embed(&mut self, piece: &Piece, runs: &[Run<'_>]) {
+        let Self { device, config, weights, work, .. } = self;
+        let positions = weights.positions.as_ref();
+        device.embed(&piece.ids, &weights.embedding, positions.map(|p| (&piece.positions[..], p)), &mut work.x);
+        if piece.embedded.is_empty() {
+            return;
+        }
+        // Rare: the row is given, only its position is added.
+        let mut row_values = vec![0.0; config.width];
+        if let Some(table) = positions {
+            device.embed(&piece.positions, table, None, &mut work.query);
+        }
+        for &(row, run, at) in &piece.embedded {
+            let Input::Embeddings(given) = runs[run].input else { continue };
+            match positions {
+                Some(_) => device.read(&work.query, row * config.width, &mut row_values),
+                None => row_values.fill(0.0),
+            }
+            for (value, given) in row_values.iter_mut().zip(&given[at * config.width..]) {
+                *value += given;
+            }
+            device.write(&mut work.x, row * config.width, &row_values);
+        }
+    }
+
+    /// One block over a piece: five fused operations, in the order the residual asks for.
+    fn layer(&mut self, index: usize, piece: &Piece) {
+        let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
+        let layer = &weights.layers[index];
+        let n = piece.ids.len();
+        let tables = tables(pages, piece, group_of[index]);
+        let rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables };
+        let heads = Heads { count: config.heads, size: config.head_size() };
+        let args = NormQkv {
+            x: &work.x,
+            norm: layer.norm_1.with(config.eps),
+            weight: &layer.qkv.weight,
+            bias: layer.qkv.bias.as_ref(),
+            heads,
+            rotary: rotary(config, weights),
+            rows,
+        };
+        device.norm_qkv(args, &mut caches[index], &mut work.query);
+        let args =
+            Attend { query: &work.query, cache: &caches[index], heads, reach: layer.reach, scale: layer.scale, rows };
+        device.attend(args, &mut work.attention);
+        let attention_output = |work: &mut Work<D>| {
+            let Linear { weight, bias } = &layer.attention_output;
+            device.project_add(n, &work.attention, weight, bias.as_ref(), &mut work.x);
+        };
+        let inner = |work: &mut Work<D>| {
+            let norm = layer.norm_2.as_ref().unwrap_or(&layer.norm_1).with(config.eps);
+            let Linear { weight, bias } = &layer.inner;
+            device.norm_linear_activate(n, &work.x, norm, weight, bias.as_ref(), config.activation, &mut work.inner);
+        };
+        // Parallel branches both read what the layer was given, so the MLP's norm comes before attention is added.
+        if config.residual == Residual::Sequential {
+            attention_output(work);
+            inner(work);
+        } else {
+            inner(work);
+            attention_output(work);
+        }
+        device.project_add(n, &work.inner, &layer.outer.weight, layer.outer.bias.as_ref(), &mut work.x);
+    }
+
+    fn logits(&mut self, piece: &Piece, logits: &mut Vec<f32>) {
+        let Self { device, config, weights, work, .. } = self;
+        for rows in piece.wanted.chunks(LOGIT_ROWS) {
+            let norm = weights.final_norm.with(config.eps);
+            device.norm_logits(&work.x, rows, norm, weights.output(), weights.head_bias.as_ref(), &mut work.logits);
+            let start = logits.len();
+            logits.resize(start + rows.len() * config.vocab, 0.0);
+            device.read(&work.logits, 0, &mut logits[start..]);
+        }
+    }
+}
+
+use crate::weights::Linear;
+
+/// The page tables of a piece's sequences in a group.
+fn tables<'a>(pages: &'a Pages, piece: &Piece, group: usize) -> Vec<PageTable<'a>> {
+    let table = |&id: &SequenceId| {
+        let held = pages.held(id, group);
+        PageTable { first: held.first, pages: &held.pages }
+    };
+    piece.members.iter().map(table).collect()
+}
+
+fn rotary<'a, D: Device>(config: &Config, weights: &'a Weights<D>) -> Option<Rotary<'a, D::Buffer>> {
+    match (config.position, &weights.rotary) {
+        (Position::Rotary { dims, pairing, .. }, Some(table)) => Some(Rotary { table, dims, pairing }),
+        _ => None,
+    }
+}
+
+/// The plain decomposition of a piece, each activation shown to a probe.
+impl<D: Device> Decoder<D> {
+    fn probed_piece(&mut self, piece: &Piece, logits: &mut Vec<f32>, probe: &mut dyn Probe) {
+        let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
+        let n = piece.ids.len();
+        let Work { x, query, attention, inner, probed, logits: head, .. } = work;
+        let [key, value, branch] = probed.as_mut().expect("allocated before the first piece");
+        let mut eye = Eye { device: &*device, probe, n, host: Vec::new() };
+        let width = config.width;
+        let heads = Heads { count: config.heads, size: config.head_size() };
+        eye.show("embedding", width, x);
+        for (index, layer) in weights.layers.iter().enumerate() {
+            let Layer { norm_1, norm_2, qkv, attention_output, inner: up, outer, reach, scale } = layer;
+            let name = |what: &str| format!("layers.{index}.{what}");
+            let tables = tables(pages, piece, group_of[index]);
+            let rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables };
+
+            // `branch` holds the normed input while q, k and v are made of it.
+            device.norm(n, x, norm_1.with(config.eps), branch);
+            eye.show(&name("norm_1"), width, branch);
+            for (i, (what, out)) in [("query", &mut *query), ("key", key), ("value", value)].into_iter().enumerate() {
+                device.linear(n, branch, &qkv.weight, qkv.bias.as_ref(), i * width..(i + 1) * width, out);
+                eye.show(&name(what), width, out);
+            }
+            for turned in [&mut *query, &mut *key] {
+                if let Some(rotary) = rotary(config, weights) {
+                    device.rotate(turned, heads, rotary, &piece.positions);
+                }
+            }
+            device.store(key, value, rows, &mut caches[index]);
+            let args = Attend { query, cache: &caches[index], heads, reach: *reach, scale: *scale, rows };
+            device.attend(args, attention);
+            eye.show(&name("attention"), width, attention);
+            // Kept in `query`, which is free now, until the residual asks for it.
+            let Linear { weight, bias } = attention_output;
+            device.linear(n, attention, weight, bias.as_ref(), 0..width, query);
+            eye.show(&name("attention_output"), width, query);
+
+            if config.residual == Residual::Sequential {
+                device.add(n * width, query, x);
+            }
+            match norm_2 {
+                Some(norm_2) => {
+                    device.norm(n, x, norm_2.with(config.eps), branch);
+                    eye.show(&name("norm_2"), width, branch);
+                }
+                None => device.norm(n, x, norm_1.with(config.eps), branch),
+            }
+            device.linear(n, branch, &up.weight, up.bias.as_ref(), 0..config.inner, inner);
+            eye.show(&name("inner"), config.inner, inner);
+            device.activate(n * config.inner, config.activation, inner);
+            eye.show(&name("activated"), config.inner, inner);
+            device.linear(n, inner, &outer.weight, outer.bias.as_ref(), 0..width, branch);
+            eye.show(&name("mlp_output"), width, branch);
+            if config.residual != Residual::Sequential {
+                device.add(n * width, query, x);
+            }
+            device.add(n * width, branch, x);
+            eye.show(&name("residual"), width, x);
+        }
+        device.norm(n, x, weights.final_norm.with(config.eps), branch);
+        eye.show("final", width, branch);
+        let mut row = vec![0.0; width];
+        for rows in piece.wanted.chunks(LOGIT_ROWS) {
+            for (i, &from) in rows.iter().enumerate() {
+                device.read(branch, from as usize * width, &mut row);
+                device.write(query, i * width, &row);
+            }
+            let bias = weights.head_bias.as_ref();
+            device.linear(rows.len(), query, weights.output(), bias, 0..config.vocab, head);
+            eye.n = rows.len();
+            eye.show("logits", config.vocab, head);
+            let start = logits.len();
+            logits.resize(start + rows.len() * config.vocab, 0.0);
+            device.read(head, 0, &mut logits[start..]);
+        }
+    }
+}
+
+/// Carries activations between the device and a probe.
+struct Eye<'a, D: Device> {
+    device: &'a D,
+    probe: &'a mut dyn Probe,
+    n: usize,
+    host: Vec<f32>,
+}
+
+impl<D: Device> Eye<'_, D> {
+    fn show(&mut self, name: &str, width: usize, buffer: &mut D::Buffer) {
+        if !self.probe.wants(name) {
+            return;
+        }
+        self.host.resize(self.n * width, 0.0);
+        self.device.read(buffer, 0, &mut self.host);
+        if self.probe.see(crate::probe::Activation { name, width, values: &mut self.host }) {
+            self.device.write(buffer, 0, &self.host);
+        }
+    }
+}
+
+impl<D: Device> LanguageModel for Decoder<D> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn open(&mut self) -> SequenceId {
+        self.pages.open()
+    }
+
+    fn len(&self, sequence: SequenceId) -> Result<usize, ModelError> {
+        self.pages.len(sequence)
+    }
+
+    fn fork(&mut self, sequence: SequenceId, len: usize) -> Result<SequenceId, ModelError> {
+        self.pages.fork(sequence, len)
+    }
+
+    fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ModelError> {
+        self.pages.truncate(sequence, len)
+    }
+
+    fn can_cut(&self, sequence: SequenceId, len: usize) -> bool {
+        self.pages.can_cut(sequence, len).is_ok()
+    }
+
+    fn close(&mut self, sequence: SequenceId) {
+        self.pages.close(sequence);
+    }
+
+    fn fits(&self, growth: &[(Option<SequenceId>, usize)]) -> bool {
+        self.pages.room(growth).is_ok()
+    }
+
+    fn forward(&mut self, runs: &[Run<'_>], logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        self.step(runs, logits, None)
+    }
+
+    fn forward_probed(
+        &mut self,
+        runs: &[Run<'_>],
+        logits: &mut Vec<f32>,
+        probe: &mut dyn Probe,
+    ) -> Result<(), ModelError> {
+        self.step(runs, logits, Some(probe))
+    }
+
+    fn token_bytes(&self, context: usize) -> u64 {
+        let Self { device, config, weights, .. } = self;
+        let matrices = |l: &Layer<D>| {
+            [&l.qkv.weight, &l.attention_output.weight, &l.inner.weight, &l.outer.weight]
+                .map(|w| device.weight_bytes(w) as u64)
+                .into_iter()
+                .sum::<u64>()
+        };
+        let keys: u64 = config.reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum();
+        let per_key = cache_bytes(config, self.spec.key, self.spec.value);
+        weights.layers.iter().map(matrices).sum::<u64>()
+            + device.weight_bytes(weights.output()) as u64
+            + keys * per_key as u64
+    }
+
+    fn token_operations(&self, context: usize, logits: bool) -> u64 {
+        let keys: u64 = self.config.reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum();
+        let (layers, output) = self.matrix_elements;
+        2 * (layers + if logits { output } else { 0 }) + 4 * keys * self.config.width as u64
+    }
+
+    fn weight_bytes(&self) -> u64 {
+        let Self { device, weights, .. } = self;
+        let layers: u64 = weights
+            .layers
+            .iter()
+            .flat_map(|l| [&l.qkv.weight, &l.attention_output.weight, &l.inner.weight, &l.outer.weight])
+            .map(|w| device.weight_bytes(w) as u64)
+            .sum();
+        let rest = [Some(&weights.embedding), weights.positions.as_ref(), weights.head.as_ref()];
+        layers + rest.into_iter().flatten().map(|w| device.weight_bytes(w) as u64).sum::<u64>()
+    }
+}
+
+/// Bytes that one position takes in the cache of one layer.
+pub(crate) fn cache_bytes(config: &Config, key: CacheType, value: CacheType) -> usize {
+    let one = |kind| match kind {
+        CacheType::F32 => config.width * 4,
+        CacheType::F16 => config.width * 2,
+        // One byte a channel, and a two-byte scale for 32 channels or a whole small head.
+        CacheType::Q8_0 => config.width + 2 * config.heads * config.head_size().div_ceil(32),
+    };
+    one(key) + one(value)
+}
