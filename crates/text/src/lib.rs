@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Strings to ids and back, for the byte-level BPE tokenizers of the GPT-Neo line (GPT-2's and GPT-NeoX's).
+//!
+//! A [`Tokenizer`] is read from `tokenizer.json`, from `vocab.json` with `merges.txt`, or from the keys of a GGUF file; it
+//! is checked once and then read-only. [`Tokenizer::encode`] gives the ids of a text, [`Tokenizer::decode`] the text of
+//! ids, and a [`TextStream`] the text of ids that arrive one at a time.
+//!
+//! Nothing here sees a float, and whatever comes from outside is hostile: sizes are bounded, recursion is bounded, every
+//! fault is a [`TextError`].
+
+mod added;
+mod alphabet;
+mod decode;
+mod encode;
+mod error;
+mod merges;
+mod normal;
+mod pieces;
+mod read;
+mod split;
+mod tokenizer;
+mod vocabulary;
+mod write;
+
+pub use decode::{Special, TextStream};
+pub use error::TextError;
+pub use read::gguf::{GgufParts, GgufTokenizer};
+pub use tokenizer::Tokenizer;
