@@ -1,0 +1,683 @@
+//! Continuous batching: requests join and leave at any step.
+//!
+//! [`Scheduler::step`] is the only generation loop of the program. A step appends to every live sequence what it is
+//! owed: one token (and proposed ones) where a sequence is being continued, a chunk of prompt where one begins, all in
+//! one pass through the model, under a budget of tokens. Requests are admitted in the order of arrival, when memory has
+//! room for them. A request whose beginning is held already, by a live sequence or by one kept from before, shares it.
+//! When memory runs out the least recently used kept beginnings go first, then proposals, then the youngest sequence is
+//! parked: its memory is freed, and its tokens are computed again when there is room. The oldest sequence is never
+//! parked, so the queue always moves. What comes out does not depend on any of this: a token depends on its own
+//! sequence alone, and is chosen once.
+//!
+//! Held by `tests/engine/simulation.rs`: random arrivals, cancellations and shortages; no request lost, no token
+//! delivered twice, first come first served, memory conserved, the same tokens as alone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use gptneo_model::{LanguageModel, ModelError, Run, SequenceId, Spec, Want};
+use gptneo_text::{Special, Tokenizer};
+
+use crate::emitter::Outlet;
+use crate::error::{EngineError, RequestError};
+use crate::generation::{Generation, Piece};
+use crate::prefix::{Retained, common};
+use crate::rail::{PromptVerdict, PromptView, Rail};
+use crate::request::{Prompt, Request, Speculation};
+use crate::sampler::Sampler;
+use crate::speculation::{self, Drafter};
+use crate::task::{Body, Clock, Step, Task, Terms};
+
+/// Most rows of logits wanted from one sequence at once.
+pub(crate) const LOGIT_ROWS: usize = 128;
+/// Positions that must be free beyond a sequence's own before it joins others.
+const SLACK: usize = gptneo_device::PAGE;
+
+/// Names a request in the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// What happened to a request. `Done` or `Failed` is the last that is heard of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Text and tokens of one sample.
+    Piece(Piece),
+    /// One sample has ended. It repeats what its pieces held.
+    Finished(Generation),
+    /// All samples have ended.
+    Done,
+    /// The request came to nothing further.
+    Failed(EngineError),
+}
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchedulerOptions {
+    /// Most sequences in a step.
+    pub max_sequences: usize,
+    /// Most requests waiting.
+    pub max_queue: usize,
+    /// Prompt tokens in a step when nobody is being continued.
+    pub prefill_tokens: usize,
+    /// Prompt tokens in a step beside sequences that are being continued, which wait for them.
+    pub shared_prefill_tokens: usize,
+    /// Sequences kept after their requests, for prompts that begin alike. They are dropped when memory is needed.
+    pub retained_prefixes: usize,
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> Self {
+        Self {
+            max_sequences: 64,
+            max_queue: 512,
+            prefill_tokens: 512,
+            shared_prefill_tokens: 128,
+            retained_prefixes: 16,
+        }
+    }
+}
+
+/// How full the scheduler is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Requests that were not begun.
+    pub waiting: usize,
+    /// Requests being served.
+    pub live: usize,
+    /// Sequences of live requests that wait for memory.
+    pub parked: usize,
+    /// Beginnings kept.
+    pub retained: usize,
+}
+
+/// Owns the model and serves requests with it.
+pub struct Scheduler {
+    model: Box<dyn LanguageModel>,
+    tokenizer: Option<Tokenizer>,
+    rails: Vec<Arc<dyn Rail>>,
+    options: SchedulerOptions,
+    drafter: Option<Drafter>,
+    waiting: VecDeque<Task>,
+    /// In order of arrival.
+    live: Vec<Task>,
+    retained: Retained,
+    events: VecDeque<(Ticket, Event)>,
+    tickets: u64,
+    sampler: Sampler,
+    logits: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+/// One track's part in a step.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    task: usize,
+    track: usize,
+    take: usize,
+    want: Want,
+}
+
+impl Scheduler {
+    /// Serves `model`; without a tokenizer prompts are token ids and no text comes out. Every request passes `rails`.
+    pub fn new(
+        model: Box<dyn LanguageModel>,
+        tokenizer: Option<Tokenizer>,
+        rails: Vec<Arc<dyn Rail>>,
+        options: SchedulerOptions,
+    ) -> Self {
+        Self {
+            model,
+            tokenizer,
+            rails,
+            options,
+            drafter: None,
+            waiting: VecDeque::new(),
+            live: Vec::new(),
+            retained: Retained::new(options.retained_prefixes),
+            events: VecDeque::new(),
+            tickets: 0,
+            sampler: Sampler::default(),
+            logits: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Gives it a draft model with the same tokenizer, for [`Speculation::Draft`].
+    ///
+    /// # Errors
+    /// A vocabulary of another size.
+    pub fn with_draft(mut self, draft: Box<dyn LanguageModel>) -> Result<Self, EngineError> {
+        self.drafter = Some(Drafter::new(draft, self.model.spec())?);
+        Ok(self)
+    }
+
+    /// What the model is.
+    pub fn spec(&self) -> &Spec {
+        self.model.spec()
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    /// How full it is.
+    pub fn load(&self) -> Load {
+        let parked = |task: &Task| task.tracks().iter().filter(|track| track.parked).count();
+        Load {
+            waiting: self.waiting.len(),
+            live: self.live.len(),
+            parked: self.live.iter().map(parked).sum(),
+            retained: self.retained.len(),
+        }
+    }
+
+    /// Whether a step has anything to do.
+    pub fn idle(&self) -> bool {
+        self.waiting.is_empty() && self.live.is_empty() && self.events.is_empty()
+    }
+
+    /// The model, with all the room that kept beginnings took.
+    pub(crate) fn model(&mut self) -> &mut dyn LanguageModel {
+        while self.retained.drop_oldest(self.model.as_mut()) {}
+        self.model.as_mut()
+    }
+
+    /// Puts a request at the end of the queue.
+    ///
+    /// # Errors
+    /// A field outside its range, a prompt that is too long or refused by a rail, a full queue: nothing is queued.
+    pub fn submit(&mut self, request: Request) -> Result<Ticket, RequestError> {
+        if self.waiting.len() >= self.options.max_queue {
+            return Err(RequestError::QueueFull { waiting: self.waiting.len() });
+        }
+        let terms = self.terms(request)?;
+        let ticket = Ticket(self.tickets);
+        self.tickets += 1;
+        self.waiting.push_back(Task::new(ticket, terms));
+        Ok(ticket)
+    }
+
+    /// Checks a request and makes it definite.
+    fn terms(&self, request: Request) -> Result<Terms, RequestError> {
+        let spec = self.model.spec();
+        request.check(spec.vocab)?;
+        let prompt = self.encode(&request.prompt)?;
+        let generates = request.max_tokens != Some(0);
+        if prompt.len() + usize::from(generates) > spec.positions {
+            return Err(RequestError::PromptTooLong { prompt: prompt.len(), positions: spec.positions });
+        }
+        if matches!(request.speculation, Speculation::Draft { .. }) && self.drafter.is_none() {
+            return Err(RequestError::NoDraftModel);
+        }
+        let rails: Arc<[Arc<dyn Rail>]> = self.rails.iter().chain(&request.rails).cloned().collect();
+        if self.tokenizer.is_none() {
+            let no = |what| Err(RequestError::NoTokenizer { what });
+            if !request.stop_strings.is_empty() {
+                return no("a stop string");
+            }
+            if rails.iter().any(|rail| rail.needs_text()) {
+                return no("a rail that inspects text");
+            }
+        }
+        self.inspect(&request, &prompt, &rails)?;
+        let eos = self.eos().filter(|_| !request.ignore_eos);
+        let mut ends: Vec<u32> = eos.into_iter().chain(request.stop_ids.iter().copied()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let stops = request.stop_strings.as_slice().into();
+        let clock = Clock { submitted: Instant::now(), started: None, computed: 0 };
+        Ok(Terms {
+            outlet: Outlet { tokenizer: self.tokenizer.clone(), rails, stops, echo: request.echo },
+            prompt,
+            prompt_tokens: Vec::new(),
+            eos,
+            ends,
+            vocab: spec.vocab,
+            positions: spec.positions,
+            clock,
+            request: Arc::new(request),
+        })
+    }
+
+    /// The model's end-of-sequence token.
+    pub fn eos(&self) -> Option<u32> {
+        let vocab = self.model.spec().vocab;
+        self.model.spec().eos.or(self.tokenizer.as_ref().and_then(Tokenizer::eos)).filter(|&id| (id as usize) < vocab)
+    }
+
+    /// The token that stands before everything: the model's BOS, else its EOS.
+    pub fn beginning(&self) -> Option<u32> {
+        let vocab = self.model.spec().vocab;
+        let bos = self.model.spec().bos.or(self.tokenizer.as_ref().and_then(Tokenizer::bos));
+        bos.filter(|&id| (id as usize) < vocab).or(self.eos())
+    }
+
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, RequestError> {
+        let tokens = match (prompt, &self.tokenizer) {
+            (Prompt::Tokens(tokens), _) => tokens.clone(),
+            (Prompt::Text(_), None) => return Err(RequestError::NoTokenizer { what: "a prompt of text" }),
+            (Prompt::Text(text), Some(tokenizer)) => {
+                tokenizer.encode(text).map_err(|error| RequestError::Encoding(error.to_string()))?
+            }
+        };
+        let vocab = self.model.spec().vocab;
+        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
+            return Err(RequestError::UnknownToken { field: "prompt", id, vocab });
+        }
+        if tokens.is_empty() {
+            return self.beginning().map(|id| vec![id]).ok_or(RequestError::EmptyPrompt);
+        }
+        Ok(tokens)
+    }
+
+    fn inspect(&self, request: &Request, tokens: &[u32], rails: &[Arc<dyn Rail>]) -> Result<(), RequestError> {
+        if rails.is_empty() {
+            return Ok(());
+        }
+        let text = match (&request.prompt, &self.tokenizer) {
+            (Prompt::Text(text), _) => Some(text.clone()),
+            (Prompt::Tokens(tokens), Some(tokenizer)) => {
+                let mut stream = tokenizer.stream(Special::Skip);
+                let mut text: String =
+                    tokens.iter().filter_map(|&id| stream.push(id).ok().map(str::to_owned)).collect();
+                text.push_str(stream.finish());
+                Some(text)
+            }
+            (Prompt::Tokens(_), None) => None,
+        };
+        for rail in rails {
+            let view = PromptView { tokens, text: text.as_deref() };
+            if let PromptVerdict::Refuse { reason } = rail.inspect_prompt(view) {
+                return Err(RequestError::Refused { rail: rail.name().to_owned(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls a request off and frees what it holds at once. Its samples end as cancelled, with what they have.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        let task = match self.live.iter().position(|task| task.ticket == ticket) {
+            Some(at) => Some(self.live.remove(at)),
+            None => {
+                let at = self.waiting.iter().position(|task| task.ticket == ticket);
+                at.and_then(|at| self.waiting.remove(at))
+            }
+        };
+        let Some(mut task) = task else { return };
+        let mut events = Vec::new();
+        task.cancel(self.model.as_mut(), &mut events);
+        events.push(Event::Done);
+        self.tell(ticket, events);
+        self.release(task, false);
+    }
+
+    /// One pass through the model over all that is live; returns what happened since the last one.
+    pub fn step(&mut self) -> Vec<(Ticket, Event)> {
+        self.heed_cancellations();
+        self.admit();
+        self.propose();
+        let slots = self.fitting_slots();
+        if !slots.is_empty() {
+            match self.forward(&slots) {
+                Ok(()) => self.distribute(&slots),
+                Err(error) => self.fail_all(&slots, EngineError::from(error)),
+            }
+            self.retire();
+        }
+        self.events.drain(..).collect()
+    }
+
+    fn heed_cancellations(&mut self) {
+        let tasks = self.live.iter().chain(&self.waiting);
+        let called_off: Vec<Ticket> = tasks.filter(|t| t.terms.request.cancelled()).map(|t| t.ticket).collect();
+        for ticket in called_off {
+            self.cancel(ticket);
+        }
+    }
+
+    fn tell(&mut self, ticket: Ticket, events: Vec<Event>) {
+        self.events.extend(events.into_iter().map(|event| (ticket, event)));
+    }
+
+    // ---- who takes part
+
+    /// What every unparked live track still owes the model, as [`LanguageModel::fits`] wants it.
+    fn owed(&self) -> Vec<(Option<SequenceId>, usize)> {
+        let tasks = self.live.iter();
+        let tracks = tasks.flat_map(|task| (0..task.track_count()).map(move |i| (task, i)));
+        let going = tracks.filter(|(task, i)| task.wants(*i) && !task.track(*i).parked);
+        going.map(|(task, i)| (task.track(i).sequence, task.track(i).pending())).collect()
+    }
+
+    /// Whether `tokens` more tokens, after `sequence`, fit beside all that is going on; kept beginnings give way.
+    fn fits_beside(&mut self, sequence: Option<SequenceId>, tokens: usize, slack: usize) -> bool {
+        let mut growth = self.owed();
+        growth.push((sequence, tokens));
+        if slack > 0 {
+            growth.push((None, slack));
+        }
+        loop {
+            if self.model.fits(&growth) {
+                return true;
+            }
+            if !self.retained.drop_oldest(self.model.as_mut()) {
+                return false;
+            }
+        }
+    }
+
+    /// Lets parked tracks, and then waiting requests, take part again or begin, oldest first.
+    fn admit(&mut self) {
+        while let Some((task, track)) = self.first(|_, track| track.parked) {
+            let tokens = self.live[task].track(track).tokens.len();
+            let slack = if self.owed().is_empty() { 0 } else { SLACK };
+            if !self.fits_beside(None, tokens, slack) {
+                return;
+            }
+            self.live[task].track_mut(track).parked = false;
+        }
+        while let Some(task) = self.waiting.front() {
+            let sequences: usize = self.live.iter().map(Task::branches).sum();
+            let wanted = task.branches();
+            if !self.live.is_empty() && sequences + wanted > self.options.max_sequences {
+                return;
+            }
+            let prompt = task.terms.prompt.len();
+            let judged = task.terms.judges_prompt();
+            // Forked before room is made, so that making room cannot drop what is shared.
+            let shared = if judged { None } else { self.share() };
+            let (sequence, held) = shared.map_or((None, 0), |(sequence, held)| (Some(sequence), held));
+            let slack = if self.live.is_empty() { 0 } else { SLACK };
+            if !self.live.is_empty() && !self.fits_beside(sequence, prompt - held, slack) {
+                if let Some(sequence) = sequence {
+                    self.model.close(sequence);
+                }
+                return;
+            }
+            let Some(mut task) = self.waiting.pop_front() else { return };
+            task.terms.clock.started = Some(Instant::now());
+            task.terms.clock.computed = prompt - held;
+            let track = task.track_mut(0);
+            (track.sequence, track.held) = (sequence, held);
+            self.live.push(task);
+        }
+    }
+
+    /// The first live track, oldest first, that still wants something and satisfies `which`.
+    fn first(&self, which: impl Fn(&Task, &crate::track::Track) -> bool) -> Option<(usize, usize)> {
+        self.live.iter().enumerate().find_map(|(at, task)| {
+            let track = (0..task.track_count()).find(|&i| task.wants(i) && which(task, task.track(i)));
+            track.map(|track| (at, track))
+        })
+    }
+
+    /// Forks the sequence that has most in common with the first waiting prompt.
+    fn share(&mut self) -> Option<(SequenceId, usize)> {
+        let prompt = &self.waiting.front()?.terms.prompt;
+        let model = self.model.as_mut();
+        let kept = self.retained.longest(model, prompt);
+        let live = self.live.iter().flat_map(Task::tracks).filter_map(|track| {
+            let len = common(&track.tokens[..track.held], prompt).min(prompt.len() - 1);
+            let sequence = track.sequence.filter(|&sequence| len > 0 && model.can_cut(sequence, len))?;
+            Some((sequence, len))
+        });
+        let (donor, len) = kept.into_iter().chain(live).max_by_key(|(_, len)| *len)?;
+        let sequence = model.fork(donor, len).ok()?;
+        self.retained.touch(donor);
+        Some((sequence, len))
+    }
+
+    /// Proposes tokens to sequences that have one token pending.
+    fn propose(&mut self) {
+        let mut drafting = Vec::new();
+        for task in &mut self.live {
+            let terms = &task.terms;
+            let Body::Samples(samples) = &mut task.body else { continue };
+            for sample in samples.iter_mut().filter(|s| !s.done() && !s.track.parked && s.track.pending() == 1) {
+                let generated = sample.track.tokens.len() - terms.prompt.len();
+                let room = terms.longest().saturating_sub(generated + 1);
+                match terms.request.speculation {
+                    Speculation::None => {}
+                    Speculation::PromptLookup { ngram, tokens } => {
+                        let found = speculation::lookup(&sample.track.tokens, ngram, tokens.min(room));
+                        sample.track.proposed = found.len();
+                        sample.track.tokens.extend(found);
+                    }
+                    Speculation::Draft { tokens } => drafting.push((terms, sample, tokens.min(room))),
+                }
+            }
+        }
+        if let Some(drafter) = &mut self.drafter {
+            drafter.propose(&mut drafting, &mut self.sampler);
+        }
+    }
+
+    /// The parts of the next step: every continuation, and prompts under the budget, oldest first.
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        let mut prompts = Vec::new();
+        for (at, task) in self.live.iter().enumerate() {
+            for index in 0..task.track_count() {
+                let track = task.track(index);
+                if track.parked || !task.wants(index) {
+                    continue;
+                }
+                let slot = Slot { task: at, track: index, take: track.pending(), want: Want::Last };
+                if track.pending() == 1 + track.proposed {
+                    slots.push(if track.proposed > 0 { Slot { want: Want::All, ..slot } } else { slot });
+                } else {
+                    prompts.push(slot);
+                }
+            }
+        }
+        let mut budget =
+            if slots.is_empty() { self.options.prefill_tokens } else { self.options.shared_prefill_tokens }.max(1);
+        for mut slot in prompts {
+            let task = &self.live[slot.task];
+            let judged = matches!(task.body, Body::Prefill(_)) && task.terms.judges_prompt();
+            let most = if judged { budget.min(LOGIT_ROWS) } else { budget };
+            if most == 0 {
+                break;
+            }
+            if slot.take > most {
+                (slot.take, slot.want) = (most, Want::Nothing);
+            }
+            if judged {
+                slot.want = Want::All;
+            }
+            budget -= slot.take;
+            slots.push(slot);
+        }
+        slots
+    }
+
+    /// The parts of the next step, once there is memory for them.
+    fn fitting_slots(&mut self) -> Vec<Slot> {
+        loop {
+            let slots = self.slots();
+            if slots.is_empty() {
+                if !self.unblock() {
+                    return slots;
+                }
+                continue;
+            }
+            let growth: Vec<_> = slots.iter().map(|s| (self.live[s.task].track(s.track).sequence, s.take)).collect();
+            if self.model.fits(&growth) {
+                return slots;
+            }
+            if !self.make_room() {
+                let tokens = growth.iter().map(|(_, take)| take).sum::<usize>();
+                let held = self.live[slots[0].task].track(slots[0].track).held;
+                let error = RequestError::TooLargeForCache { tokens: tokens + held };
+                self.fail(slots[0].task, EngineError::from(error));
+            }
+        }
+    }
+
+    /// Gives up something that the next step can do without.
+    fn make_room(&mut self) -> bool {
+        let Self { model, retained, live, .. } = self;
+        if retained.drop_oldest(model.as_mut()) {
+            return true;
+        }
+        let proposing = |task: &Task| task.tracks().iter().any(|track| track.proposed > 0);
+        if let Some(task) = live.iter_mut().rev().find(|task| proposing(task)) {
+            (0..task.track_count()).for_each(|index| task.track_mut(index).unpropose());
+            return true;
+        }
+        let Some((oldest, first)) = self.first(|_, track| !track.parked) else { return false };
+        for at in (0..self.live.len()).rev() {
+            for index in (0..self.live[at].track_count()).rev() {
+                let wants = self.live[at].wants(index);
+                let track = self.live[at].track_mut(index);
+                // One that takes part may hold nothing yet; one that waits for its fellow beams takes no part.
+                if (at, index) == (oldest, first) || track.parked || !(wants || track.held > 0) {
+                    continue;
+                }
+                track.close(self.model.as_mut());
+                track.parked = wants;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Nothing can go on: beams that wait for a parked one give up their memory to it.
+    fn unblock(&mut self) -> bool {
+        let Some((task, track)) = self.first(|_, track| track.parked) else { return false };
+        loop {
+            let tokens = self.live[task].track(track).tokens.len();
+            if self.fits_beside(None, tokens, 0) || !self.close_one_idle() {
+                // If it still does not fit, the step finds so, and says so.
+                self.live[task].track_mut(track).parked = false;
+                return true;
+            }
+        }
+    }
+
+    fn close_one_idle(&mut self) -> bool {
+        for task in self.live.iter_mut().rev() {
+            for index in (0..task.track_count()).rev() {
+                if !task.wants(index) && task.track(index).sequence.is_some() {
+                    task.track_mut(index).close(self.model.as_mut());
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    // ---- the step itself
+
+    fn forward(&mut self, slots: &[Slot]) -> Result<(), ModelError> {
+        for slot in slots {
+            let track = self.live[slot.task].track_mut(slot.track);
+            if track.sequence.is_none() {
+                track.sequence = Some(self.model.open());
+            }
+        }
+        let run = |slot: &Slot| {
+            let track = self.live[slot.task].track(slot.track);
+            let tokens = &track.tokens[track.held..track.held + slot.take];
+            track.sequence.map(|sequence| Run::tokens(sequence, tokens, slot.want))
+        };
+        let runs: Vec<Run<'_>> = slots.iter().filter_map(run).collect();
+        self.logits.clear();
+        self.model.forward(&runs, &mut self.logits)
+    }
+
+    /// Hands every part its rows of logits.
+    fn distribute(&mut self, slots: &[Slot]) {
+        let now = Instant::now();
+        let vocab = self.model.spec().vocab;
+        let mut logits = std::mem::take(&mut self.logits);
+        let mut rest = logits.as_mut_slice();
+        let mut failed = Vec::new();
+        // A beam search reorders its tracks when the last of them is served, so all have grown before any is served.
+        for slot in slots {
+            self.live[slot.task].track_mut(slot.track).held += slot.take;
+        }
+        for slot in slots {
+            let rows = match slot.want {
+                Want::Nothing => 0,
+                Want::Last => 1,
+                Want::All => slot.take,
+            };
+            let rows = rest.split_off_mut(..rows * vocab).expect("one row of logits for each that was wanted");
+            let task = &mut self.live[slot.task];
+            if failed.iter().any(|(at, _)| *at == slot.task) {
+                continue;
+            }
+            let mut events = Vec::new();
+            let mut step =
+                Step { model: self.model.as_mut(), sampler: &mut self.sampler, scratch: &mut self.scratch, now };
+            let outcome = task.take(slot.track, slot.take, rows, &mut step, &mut events);
+            let ticket = task.ticket;
+            self.tell(ticket, events);
+            if let Err(error) = outcome {
+                failed.push((slot.task, error));
+            }
+        }
+        self.logits = logits;
+        failed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        for (at, error) in failed {
+            self.fail(at, error);
+        }
+    }
+
+    /// Ends requests that are done, and frees the memory of samples that are.
+    fn retire(&mut self) {
+        for at in (0..self.live.len()).rev() {
+            if self.live[at].done() {
+                let task = self.live.remove(at);
+                self.tell(task.ticket, vec![Event::Done]);
+                self.release(task, true);
+                continue;
+            }
+            let task = &mut self.live[at];
+            for index in 0..task.track_count() {
+                if matches!(task.body, Body::Samples(_)) && !task.wants(index) {
+                    task.track_mut(index).close(self.model.as_mut());
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, at: usize, error: EngineError) {
+        let task = self.live.remove(at);
+        self.tell(task.ticket, vec![Event::Failed(error)]);
+        self.release(task, false);
+    }
+
+    /// The model failed: so do the requests that took part.
+    fn fail_all(&mut self, slots: &[Slot], error: EngineError) {
+        let mut tasks: Vec<usize> = slots.iter().map(|slot| slot.task).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        for at in tasks.into_iter().rev() {
+            self.fail(at, error.clone());
+        }
+    }
+
+    /// Frees all that a request held; `keep`: its longest sequence may serve later ones.
+    fn release(&mut self, task: Task, keep: bool) {
+        let model = self.model.as_mut();
+        let (tracks, drafts) = task.into_tracks();
+        if let Some(drafter) = &mut self.drafter {
+            drafts.into_iter().for_each(|track| drafter.close(track));
+        }
+        let longest = tracks.iter().map(|track| track.held).max();
+        let mut keep = keep;
+        for mut track in tracks {
+            if keep && Some(track.held) == longest {
+                self.retained.keep(model, track);
+                keep = false;
+            } else {
+                track.close(model);
+            }
+        }
+    }
+}

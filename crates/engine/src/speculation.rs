@@ -1,0 +1,150 @@
+//! Guessing tokens ahead, so that one pass through the model checks several.
+//!
+//! A proposed token stays if the choice at its position falls on it; the choice is made exactly as without proposals,
+//! from the model's own logits and the same noise (see [`crate::sampler`]). So speculation changes no token, greedy or
+//! sampled; it is only faster. A draft model draws its proposals with the same noise as the model will: the exponential
+//! race makes both draw the same token with a probability near the best possible, `1 - TV(p, q)`.
+//!
+//! Held by `tests/engine/speculation.rs`.
+
+use gptneo_model::{LanguageModel, Run, Spec, Want};
+
+use crate::error::EngineError;
+use crate::sample::Sample;
+use crate::sampler::Sampler;
+use crate::task::Terms;
+use crate::track::Track;
+
+/// What followed the last tokens when they occurred before: of runs of `ngram` last tokens or fewer the longest that
+/// occurred, of its occurrences the latest; at most `most` tokens.
+pub(crate) fn lookup(tokens: &[u32], ngram: usize, most: usize) -> Vec<u32> {
+    if most == 0 {
+        return Vec::new();
+    }
+    for len in (1..=ngram.min(tokens.len().saturating_sub(1))).rev() {
+        let last = &tokens[tokens.len() - len..];
+        let before = &tokens[..tokens.len() - 1];
+        if let Some(at) = before.windows(len).rposition(|run| run == last) {
+            let follows = &tokens[at + len..];
+            return follows[..follows.len().min(most)].to_vec();
+        }
+    }
+    Vec::new()
+}
+
+/// A smaller model that proposes.
+pub(crate) struct Drafter {
+    model: Box<dyn LanguageModel>,
+    logits: Vec<f32>,
+}
+
+/// A sample that wants so many proposals.
+pub(crate) type Wish<'a> = (&'a Terms, &'a mut Sample, usize);
+
+impl Drafter {
+    /// A drafter for a model of this kind.
+    pub(crate) fn new(model: Box<dyn LanguageModel>, target: &Spec) -> Result<Self, EngineError> {
+        let (draft, wanted) = (model.spec().vocab, target.vocab);
+        if draft != wanted {
+            let why = format!("its vocabulary has {draft} tokens, the model's {wanted}: they need the same tokenizer");
+            return Err(EngineError::Draft(why));
+        }
+        Ok(Self { model, logits: Vec::new() })
+    }
+
+    pub(crate) fn close(&mut self, mut track: Track) {
+        track.close(self.model.as_mut());
+    }
+
+    /// Proposes tokens to all samples, one more to each in every round. Where the draft model has no room, or its
+    /// context ends, there are fewer, or none.
+    pub(crate) fn propose(&mut self, wishes: &mut [Wish<'_>], sampler: &mut Sampler) {
+        for (_, sample, _) in wishes.iter_mut() {
+            self.follow(sample);
+        }
+        while self.round(wishes, sampler) {}
+    }
+
+    /// Makes the draft's own track follow what became certain.
+    fn follow(&mut self, sample: &mut Sample) {
+        let draft = sample.draft.get_or_insert_with(|| Track::new(Vec::new()));
+        let same = crate::prefix::common(&draft.tokens[..draft.held], &sample.track.tokens);
+        draft.hold_only(self.model.as_mut(), same);
+        draft.tokens.clone_from(&sample.track.tokens);
+    }
+
+    /// One more token for every sample that still wants one; returns whether there is any.
+    fn round(&mut self, wishes: &mut [Wish<'_>], sampler: &mut Sampler) -> bool {
+        let positions = self.model.spec().positions;
+        let vocab = self.model.spec().vocab;
+        wishes.iter_mut().for_each(|(_, sample, wanted)| {
+            let len = sample.draft.as_ref().map_or(0, |draft| draft.tokens.len());
+            if sample.track.proposed >= *wanted || len > positions {
+                *wanted = 0;
+            }
+        });
+        let mut growth = Vec::new();
+        for (_, sample, wanted) in wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0) {
+            let Some(draft) = &mut sample.draft else { continue };
+            growth.push((draft.sequence, draft.pending()));
+            // The youngest go without.
+            if !self.model.fits(&growth) {
+                growth.pop();
+                draft.close(self.model.as_mut());
+                *wanted = 0;
+            }
+        }
+        let mut runs = Vec::new();
+        for (_, sample, _) in wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0) {
+            let Some(draft) = &mut sample.draft else { continue };
+            let sequence = *draft.sequence.get_or_insert_with(|| self.model.open());
+            runs.push(Run::tokens(sequence, &draft.tokens[draft.held..], Want::Last));
+        }
+        if runs.is_empty() {
+            return false;
+        }
+        self.logits.clear();
+        let ran = self.model.forward(&runs, &mut self.logits);
+        let going = wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0);
+        let mut rows = self.logits.chunks_exact_mut(vocab);
+        for (terms, sample, wanted) in going {
+            let Some(draft) = &mut sample.draft else { continue };
+            let Some(row) = rows.next().filter(|_| ran.is_ok()) else {
+                draft.close(self.model.as_mut());
+                *wanted = 0;
+                continue;
+            };
+            draft.held = draft.tokens.len();
+            // A draft that cannot choose proposes nothing: only the model's own failures count.
+            match sampler.choose(&terms.choice(&draft.tokens, sample.index), row) {
+                Ok(id) => {
+                    draft.tokens.push(id);
+                    sample.track.tokens.push(id);
+                    sample.track.proposed += 1;
+                }
+                Err(_) => *wanted = 0,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_up_the_latest_longest_run() {
+        assert_eq!(lookup(&[1, 2, 3, 9, 1, 2, 4, 8, 1, 2], 2, 2), [4, 8]);
+        assert_eq!(lookup(&[5, 1, 2, 3, 9, 2, 7, 5, 1, 2], 3, 10), [3, 9, 2, 7, 5, 1, 2]);
+        assert_eq!(lookup(&[7, 7, 7], 3, 2), [7]);
+    }
+
+    #[test]
+    fn proposes_nothing_where_nothing_recurs() {
+        assert!(lookup(&[1, 2, 3], 3, 5).is_empty());
+        assert!(lookup(&[1], 3, 5).is_empty());
+        assert!(lookup(&[], 3, 5).is_empty());
+        assert!(lookup(&[1, 1], 3, 0).is_empty());
+    }
+}
