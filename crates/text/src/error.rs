@@ -123,6 +123,12 @@ pub enum TextError {
         /// What went wrong, with the line where known.
         detail: String,
     },
+    /// A role that no chat format has.
+    #[error("role {role:?} is not one of system, user, assistant")]
+    UnknownRole {
+        /// The role.
+        role: String,
+    },
     /// A message whose role or place the template has no form for.
     #[error("message {index} has role {role:?}: {wanted}")]
     Role {

@@ -2,13 +2,15 @@
 //!
 //! A [`Tokenizer`] is read from `tokenizer.json`, from `vocab.json` with `merges.txt`, or from the keys of a GGUF file; it
 //! is checked once and then read-only. [`Tokenizer::encode`] gives the ids of a text, [`Tokenizer::decode`] the text of
-//! ids, and a [`TextStream`] the text of ids that arrive one at a time.
+//! ids, and a [`TextStream`] the text of ids that arrive one at a time. A [`ChatTemplate`] turns a conversation into a
+//! prompt, when asked for by name and never otherwise.
 //!
 //! Nothing here sees a float, and whatever comes from outside is hostile: sizes are bounded, recursion is bounded, every
 //! fault is a [`TextError`].
 
 mod added;
 mod alphabet;
+mod chat;
 mod decode;
 mod encode;
 mod error;
@@ -21,6 +23,7 @@ mod tokenizer;
 mod vocabulary;
 mod write;
 
+pub use chat::{ChatTemplate, Message, Role};
 pub use decode::{Special, TextStream};
 pub use error::TextError;
 pub use read::gguf::{GgufParts, GgufTokenizer};
