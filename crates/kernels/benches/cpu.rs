@@ -1,0 +1,2 @@
+//! placeholder until the library compiles
+fn main() {}

@@ -1,0 +1,47 @@
+//! Speed of the packed products on two threads: bytes per second for one token, operations per second for many.
+//!
+//! `cargo bench -p gptneo-kernels --bench packed [-- TYPE...]`
+
+use gptneo_device::{DType, DeviceError};
+use gptneo_kernels::packed_bench::Case;
+
+/// Two each, multiply and add.
+const OPS: f64 = 2.0;
+
+fn main() -> Result<(), DeviceError> {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    for dtype in [DType::Q8_0, DType::Q4_0, DType::Q4_K, DType::Q6_K] {
+        if wanted.is_empty() || wanted.iter().any(|name| name == dtype.name()) {
+            report(dtype)?;
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "a bench prints its table")]
+fn report(dtype: DType) -> Result<(), DeviceError> {
+    println!("{dtype}\none token      K   threads   GB/s    read   share");
+    for cols in [768, 2048, 8192] {
+        let rows = (288 << 20) / dtype.bytes_for(cols).unwrap_or(1);
+        let case = Case::new(dtype, rows, cols, 1)?;
+        for threads in [1, 2] {
+            let rate = |time: std::time::Duration| case.bytes() as f64 / time.as_secs_f64() / 1e9;
+            let (product, read) = (rate(case.product(threads, 15)), rate(case.read(threads, 15)));
+            println!("         {cols:>7} {threads:>9} {product:>6.1} {read:>7.1} {:>7.3}", product / read);
+        }
+    }
+    println!("GOP/s, two threads;   tokens    4     16     64    512");
+    for (rows, cols) in [(3072, 768), (8192, 2048), (2048, 8192), (768, 3072)] {
+        print!("            [{rows:>4}, {cols:>4}]     ");
+        for tokens in [4, 16, 64, 512] {
+            // As many rows as keep the weights of few tokens from staying in the cache.
+            let rows = if tokens <= 16 { (96 << 20) / dtype.bytes_for(cols).unwrap_or(1) } else { rows };
+            let case = Case::new(dtype, rows, cols, tokens)?;
+            let ops = OPS * rows as f64 * cols as f64 * tokens as f64;
+            let passes = (2e10 / ops).ceil().max(5.0) as usize;
+            print!("{:>7.0}", ops / case.product(2, passes).as_secs_f64() / 1e9);
+        }
+        println!();
+    }
+    Ok(())
+}

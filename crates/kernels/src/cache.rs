@@ -1,0 +1,342 @@
+//! Keys and values of one layer, in pages of [`PAGE`] positions.
+//!
+//! A page holds for each head a block of keys, transposed (`[D][PAGE]`, so that neighbouring lanes are neighbouring keys and
+//! no sum of attention crosses lanes), then for each head a block of values (`[PAGE][D]`, rows padded to 8). Scales of
+//! [`CacheType::Q8_0`] follow the numbers of their block: for keys `[groups][PAGE]`, for values `[PAGE][groups]`, where a
+//! group is 32 channels of a head. Pages that were never written cost address space only.
+//!
+//! F32 holds what was stored exactly; F16 rounds to nearest, and clamps to the largest finite; Q8_0 is within 1/254 of the
+//! largest magnitude of its group, give or take the rounding of its f16 scale.
+
+use gptneo_device::{CacheShape, CacheType, DeviceError, PAGE, PageTable};
+use half::f16;
+
+use crate::memory::{LINE, Memory, Shared};
+use crate::simd::{LANES, Simd};
+
+/// Channels that share a scale.
+const GROUP: usize = 32;
+
+/// Keys and values of one layer on the CPU.
+#[derive(Debug)]
+pub struct Cache {
+    pub(crate) shape: CacheShape,
+    memory: Memory<u8>,
+}
+
+/// Which of the two, with its layout in a block of one head of one page.
+#[derive(Clone, Copy)]
+struct Block {
+    kind: CacheType,
+    head_size: usize,
+    /// Values only: D rounded up to 8.
+    width: usize,
+    keys: bool,
+}
+
+impl Block {
+    /// Numbers in a block.
+    const fn numbers(self) -> usize {
+        PAGE * if self.keys { self.head_size } else { self.width }
+    }
+
+    const fn groups(self) -> usize {
+        self.head_size.div_ceil(GROUP)
+    }
+
+    /// Where the number of `channel` at `slot` stands.
+    const fn number(self, slot: usize, channel: usize) -> usize {
+        if self.keys { channel * PAGE + slot } else { slot * self.width + channel }
+    }
+
+    /// Where the scale of `group` at `slot` stands.
+    const fn scale(self, slot: usize, group: usize) -> usize {
+        if self.keys { group * PAGE + slot } else { slot * self.groups() + group }
+    }
+
+    const fn bytes(self) -> usize {
+        let bytes = match self.kind {
+            CacheType::F32 => self.numbers() * 4,
+            CacheType::F16 => self.numbers() * 2,
+            CacheType::Q8_0 => self.numbers() + PAGE * self.groups() * 2,
+        };
+        bytes.next_multiple_of(LINE)
+    }
+}
+
+/// D rounded up to whole vectors: the width of rows of values.
+pub(crate) const fn padded(head_size: usize) -> usize {
+    head_size.next_multiple_of(LANES)
+}
+
+impl Cache {
+    pub(crate) fn new(shape: CacheShape) -> Result<Self, DeviceError> {
+        let what = "a key-value cache";
+        let refused = || DeviceError::OutOfMemory { what, bytes: usize::MAX };
+        // Beyond this no machine has memory, and below it a page cannot overflow.
+        if shape.heads.saturating_mul(shape.head_size) > 1 << 40 {
+            return Err(refused());
+        }
+        let bytes = page_bytes(shape).checked_mul(shape.pages).ok_or_else(refused)?;
+        Ok(Self { shape, memory: Memory::zeroed(bytes, what)? })
+    }
+
+    /// All of it, for workers that write distinct heads of distinct positions.
+    pub(crate) fn writer(&mut self) -> Writer<'_> {
+        Writer { shape: self.shape, bytes: self.memory.shared() }
+    }
+
+    pub(crate) fn copy_page(&mut self, from: u32, to: u32) {
+        let (from, to) = (from as usize, to as usize);
+        assert!(from < self.shape.pages && to < self.shape.pages, "pages {from} and {to} of {}", self.shape.pages);
+        let bytes = page_bytes(self.shape);
+        self.memory.copy_within(from * bytes..(from + 1) * bytes, to * bytes);
+    }
+
+    /// The keys of one head of one page as f32 `[D][PAGE]`: in place, or widened into `scratch`.
+    #[inline(always)]
+    pub(crate) fn keys<'a, S: Simd>(&'a self, s: S, page: u32, head: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+        let block = key_block(self.shape);
+        let bytes = self.block(page, head * block.bytes(), block.bytes());
+        match block.kind {
+            CacheType::F32 => floats(bytes, block.numbers()),
+            CacheType::F16 => widen_f16(s, bytes, &mut scratch[..block.numbers()]),
+            CacheType::Q8_0 => {
+                let (numbers, scales) = bytes.split_at(block.numbers());
+                for (channel, out) in scratch[..block.numbers()].as_chunks_mut::<PAGE>().0.iter_mut().enumerate() {
+                    let numbers = &numbers[channel * PAGE..][..PAGE];
+                    let scales = &scales[channel / GROUP * PAGE * 2..][..PAGE * 2];
+                    for at in (0..PAGE).step_by(LANES) {
+                        // SAFETY: PAGE numbers and PAGE scales, PAGE places in `out`.
+                        unsafe {
+                            let scale = s.load_f16(scales.as_ptr().cast::<f16>().add(at));
+                            let value = s.mul(s.load_i8(numbers.as_ptr().cast::<i8>().add(at)), scale);
+                            s.store(out.as_mut_ptr().add(at), value);
+                        }
+                    }
+                }
+                &scratch[..block.numbers()]
+            }
+        }
+    }
+
+    /// The values of one head of one page as f32 `[PAGE][padded D]`: in place, or widened into `scratch`.
+    #[inline(always)]
+    pub(crate) fn values<'a, S: Simd>(&'a self, s: S, page: u32, head: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+        let block = value_block(self.shape);
+        let start = self.shape.heads * key_block(self.shape).bytes() + head * block.bytes();
+        let bytes = self.block(page, start, block.bytes());
+        match block.kind {
+            CacheType::F32 => floats(bytes, block.numbers()),
+            CacheType::F16 => widen_f16(s, bytes, &mut scratch[..block.numbers()]),
+            CacheType::Q8_0 => {
+                let (numbers, scales) = bytes.split_at(block.numbers());
+                for at in (0..block.numbers()).step_by(LANES) {
+                    let (slot, channel) = (at / block.width, at % block.width);
+                    let scale = half_at(scales, block.scale(slot, channel / GROUP));
+                    // SAFETY: the width is a multiple of 8, so a whole vector lies at `at` in both.
+                    unsafe {
+                        let value = s.mul(s.load_i8(numbers.as_ptr().cast::<i8>().add(at)), s.splat(scale));
+                        s.store(scratch[at..at + LANES].as_mut_ptr(), value);
+                    }
+                }
+                &scratch[..block.numbers()]
+            }
+        }
+    }
+
+    /// The stored bytes, page after page.
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory
+    }
+
+    fn block(&self, page: u32, start: usize, len: usize) -> &[u8] {
+        let page = page as usize;
+        assert!(page < self.shape.pages, "page {page} of {}", self.shape.pages);
+        &self.memory[page * page_bytes(self.shape) + start..][..len]
+    }
+}
+
+/// f32 of scratch that widening the keys or values of one head of one page may need.
+pub(crate) const fn scratch_len(head_size: usize) -> usize {
+    PAGE * padded(head_size)
+}
+
+const fn key_block(shape: CacheShape) -> Block {
+    Block { kind: shape.key, head_size: shape.head_size, width: padded(shape.head_size), keys: true }
+}
+
+const fn value_block(shape: CacheShape) -> Block {
+    Block { kind: shape.value, head_size: shape.head_size, width: padded(shape.head_size), keys: false }
+}
+
+const fn page_bytes(shape: CacheShape) -> usize {
+    shape.heads * (key_block(shape).bytes() + value_block(shape).bytes())
+}
+
+fn floats(bytes: &[u8], count: usize) -> &[f32] {
+    assert!(bytes.len() >= count * 4 && bytes.as_ptr().cast::<f32>().is_aligned());
+    // SAFETY: aligned, long enough, and every pattern is an f32.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
+}
+
+#[inline(always)]
+fn widen_f16<'a, S: Simd>(s: S, bytes: &[u8], out: &'a mut [f32]) -> &'a [f32] {
+    assert!(bytes.len() >= out.len() * 2);
+    for (i, lanes) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        // SAFETY: eight halves lie there, by the assertion.
+        *lanes = s.to_array(unsafe { s.load_f16(bytes.as_ptr().cast::<f16>().add(i * LANES)) });
+    }
+    out
+}
+
+fn half_at(bytes: &[u8], index: usize) -> f32 {
+    f16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]]).to_f32_const()
+}
+
+/// Writes rows into a cache from several workers.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    shape: CacheShape,
+    bytes: Shared<'a, u8>,
+}
+
+impl Writer<'_> {
+    /// Stores key and value `[D]` of one head at a position.
+    ///
+    /// # Safety
+    /// No other worker writes this head of this position, and none reads its page, at the same time.
+    pub(crate) unsafe fn store(&self, table: PageTable<'_>, position: usize, head: usize, key: &[f32], value: &[f32]) {
+        let page = cache_page(table, position / PAGE) as usize;
+        assert!(page < self.shape.pages, "page {page} of {}", self.shape.pages);
+        assert!(key.len() == self.shape.head_size && value.len() == self.shape.head_size, "one head of key and value");
+        let slot = position % PAGE;
+        let (keys, values) = (key_block(self.shape), value_block(self.shape));
+        let start = page * page_bytes(self.shape);
+        // SAFETY: passed on.
+        unsafe {
+            self.put(keys, start + head * keys.bytes(), slot, key);
+            self.put(values, start + self.shape.heads * keys.bytes() + head * values.bytes(), slot, value);
+        }
+    }
+
+    /// # Safety
+    /// As [`Writer::store`].
+    unsafe fn put(&self, block: Block, start: usize, slot: usize, x: &[f32]) {
+        match block.kind {
+            CacheType::F32 => {
+                for (channel, x) in x.iter().enumerate() {
+                    // SAFETY: this slot's numbers are ours.
+                    unsafe { self.write(start + 4 * block.number(slot, channel), x.to_le_bytes()) };
+                }
+            }
+            CacheType::F16 => {
+                for (channel, &x) in x.iter().enumerate() {
+                    // An infinity would turn masked scores of the tile into NaN.
+                    let x = f16::from_f32(x.clamp(-65504.0, 65504.0));
+                    // SAFETY: this slot's numbers are ours.
+                    unsafe { self.write(start + 2 * block.number(slot, channel), x.to_le_bytes()) };
+                }
+            }
+            CacheType::Q8_0 => {
+                for (group, x) in x.chunks(GROUP).enumerate() {
+                    let largest = x.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+                    let scale = f16::from_f32((largest / 127.0).min(65504.0));
+                    let step = scale.to_f32();
+                    let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
+                    let at = start + block.numbers() + 2 * block.scale(slot, group);
+                    // SAFETY: this slot's numbers and scales are ours.
+                    unsafe { self.write(at, scale.to_le_bytes()) };
+                    for (i, x) in x.iter().enumerate() {
+                        let steps = (x * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
+                        // SAFETY: as above.
+                        unsafe { self.write(start + block.number(slot, group * GROUP + i), steps.to_le_bytes()) };
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Writer::store`].
+    unsafe fn write<const B: usize>(&self, at: usize, bytes: [u8; B]) {
+        // SAFETY: passed on.
+        unsafe { self.bytes.part(at, B) }.copy_from_slice(&bytes);
+    }
+}
+
+/// The cache page that holds page `index` of a sequence.
+///
+/// # Panics
+/// If the table does not cover it.
+pub(crate) fn cache_page(table: PageTable<'_>, index: usize) -> u32 {
+    index.checked_sub(table.first).and_then(|i| table.pages.get(i).copied()).unwrap_or_else(|| {
+        panic!("page {index} of a sequence whose table holds {} from {}", table.pages.len(), table.first)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Body, Isa};
+
+    struct ReadBack<'a>(&'a Cache, u32, usize, &'a mut [f32], &'a mut [f32]);
+    impl Body for ReadBack<'_> {
+        type Out = (Vec<f32>, Vec<f32>);
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> Self::Out {
+            let keys = self.0.keys(s, self.1, self.2, self.3).to_vec();
+            (keys, self.0.values(s, self.1, self.2, self.4).to_vec())
+        }
+    }
+
+    fn check(kind: CacheType, head_size: usize, bound: f32) {
+        let shape = CacheShape { pages: 3, heads: 2, head_size, key: kind, value: kind };
+        let mut cache = Cache::new(shape).unwrap();
+        let channel = |position: usize, c: usize| ((position * 31 + c * 7) as f32).sin() * 2.0;
+        let pages = [2u32, 0];
+        let table = PageTable { first: 1, pages: &pages };
+        for position in [64, 65, 127, 128, 130] {
+            for head in 0..2 {
+                let key: Vec<f32> = (0..head_size).map(|c| channel(position + head, c)).collect();
+                let value: Vec<f32> = (0..head_size).map(|c| -channel(position, c + head)).collect();
+                // SAFETY: one thread.
+                unsafe { cache.writer().store(table, position, head, &key, &value) };
+            }
+        }
+        cache.copy_page(0, 1);
+        for isa in Isa::available() {
+            let mut scratch = [vec![0.0; scratch_len(head_size)], vec![0.0; scratch_len(head_size)]];
+            for (position, page) in [(64, 2), (65, 2), (127, 2), (128, 0), (130, 0), (128, 1), (130, 1)] {
+                for head in 0..2 {
+                    let [a, b] = &mut scratch;
+                    let (keys, values) = isa.run(ReadBack(&cache, page, head, a, b));
+                    for c in 0..head_size {
+                        let (key, value) = (channel(position + head, c), -channel(position, c + head));
+                        let slot = position % PAGE;
+                        assert!((keys[c * PAGE + slot] - key).abs() <= bound, "{isa} {kind:?} key {position} {c}");
+                        assert!((values[slot * padded(head_size) + c] - value).abs() <= bound, "{isa} {kind:?} value");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reads_back_what_was_stored_within_the_type() {
+        for head_size in [1, 4, 7, 23, 32, 40, 64, 80, 96] {
+            check(CacheType::F32, head_size, 0.0);
+            check(CacheType::F16, head_size, 2.0 / 2048.0);
+            check(CacheType::Q8_0, head_size, 2.0 / 250.0);
+        }
+    }
+
+    #[test]
+    fn refuses_a_cache_beyond_memory() {
+        let (key, value) = (CacheType::F16, CacheType::F16);
+        for (pages, heads) in [(usize::MAX / 1024, 16), (1, usize::MAX), (usize::MAX, 1 << 36)] {
+            let shape = CacheShape { pages, heads, head_size: 64, key, value };
+            assert!(matches!(Cache::new(shape), Err(DeviceError::OutOfMemory { .. })));
+        }
+    }
+}

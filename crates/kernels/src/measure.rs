@@ -1,0 +1,117 @@
+//! What this machine can do at best: the limits that speeds are compared with.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use gptneo_device::DeviceError;
+
+use crate::cpu::Cpu;
+use crate::isa::Body;
+use crate::memory::Memory;
+use crate::simd::{LANES, Simd};
+
+/// Bytes of the buffer that is read: several times any cache.
+const BYTES: usize = 512 << 20;
+
+/// Gigabytes (10^9) per second that the whole team reads from memory, the best of several passes.
+///
+/// # Errors
+/// If there is no room for the half gigabyte that is read.
+pub fn read_gb_per_s(cpu: &Cpu) -> Result<f64, DeviceError> {
+    let mut memory = Memory::<f32>::zeroed(BYTES / 4, "a buffer to read")?;
+    let values = memory.shared();
+    cpu.team.run(|worker| {
+        let share = worker.share(values.len());
+        // SAFETY: shares do not meet. Written, so that pages exist.
+        unsafe { values.part(share.start, share.len()) }.fill(1.0);
+    });
+    let memory = &*memory;
+    let best = best_of(7, || {
+        cpu.team.run(|worker| {
+            let values = &memory[worker.share(memory.len())];
+            black_box(cpu.isa().run(Sum(values)));
+        });
+    });
+    Ok(BYTES as f64 / best.as_secs_f64() / 1e9)
+}
+
+/// Billions of f32 operations per second of the whole team, multiplications and additions from registers.
+pub fn f32_gflop_per_s(cpu: &Cpu) -> f64 {
+    const ROUNDS: usize = 1 << 20;
+    let best = best_of(7, || {
+        cpu.team.run(|_| {
+            black_box(cpu.isa().run(Chains(ROUNDS)));
+        });
+    });
+    let operations = 2 * LANES * CHAINS * ROUNDS * cpu.threads();
+    operations as f64 / best.as_secs_f64() / 1e9
+}
+
+fn best_of(times: usize, mut run: impl FnMut()) -> Duration {
+    run();
+    let mut best = Duration::MAX;
+    for _ in 0..times {
+        let started = Instant::now();
+        run();
+        best = best.min(started.elapsed());
+    }
+    best
+}
+
+struct Sum<'a>(&'a [f32]);
+
+impl Body for Sum<'_> {
+    type Out = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let mut sums = [s.splat(0.0); 4];
+        for line in self.0.as_chunks::<{ 4 * LANES }>().0 {
+            for i in 0..4 {
+                // SAFETY: a chunk has four vectors.
+                sums[i] = s.add(sums[i], unsafe { s.load(line.as_ptr().add(i * LANES)) });
+            }
+        }
+        s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
+    }
+}
+
+/// Independent chains of multiply-adds: enough to hide their latency.
+const CHAINS: usize = 10;
+
+struct Chains(usize);
+
+impl Body for Chains {
+    type Out = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let (a, b) = (s.splat(black_box(0.999_9)), s.splat(black_box(1e-4)));
+        let mut chains = [s.splat(1.0); CHAINS];
+        for _ in 0..self.0 {
+            for chain in &mut chains {
+                *chain = s.fma(*chain, a, b);
+            }
+        }
+        let mut total = s.splat(0.0);
+        for chain in chains {
+            total = s.add(total, chain);
+        }
+        s.sum(total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CpuOptions;
+
+    #[test]
+    fn limits_are_those_of_a_computer() {
+        let cpu = Cpu::new(CpuOptions { threads: Some(1), isa: None }).unwrap();
+        let read = read_gb_per_s(&cpu).unwrap();
+        assert!((0.5..5000.0).contains(&read), "{read} GB/s");
+        let compute = f32_gflop_per_s(&cpu);
+        assert!((0.5..5000.0).contains(&compute), "{compute} GFLOP/s");
+    }
+}

@@ -1,0 +1,218 @@
+//! A matrix product inside a job of the team, with what follows it: bias, activation, and where the results go.
+//!
+//! Workers claim runs of output rows, multiply all tokens, and finish each block of results while it is in the cache. How the rows
+//! are dealt out changes no result: see [`float`](crate::float) and [`packed`](crate::packed).
+
+use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
+
+use gptneo_device::{Activation, DeviceError};
+
+use crate::activation::activated;
+use crate::float::{self, FloatProduct, PANEL};
+use crate::isa::{Body, Isa};
+use crate::memory::{Memory, Shared};
+use crate::packed::{Packed, QuantRows, TILE};
+use crate::simd::{LANES, Simd};
+use crate::team::Worker;
+use crate::weight::{FloatRows, Storage, Weight};
+
+/// Tokens above which a claim is a whole panel of rows.
+const MANY: usize = 16;
+
+/// Bytes of weights in one claim of a single token: enough for the hardware to stream, few enough to share fairly.
+const STREAM: usize = 64 << 10;
+
+/// What the product reads: rows as f32, or as quantised for the weight.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    Floats(&'a [f32]),
+    Quantised(&'a QuantRows),
+}
+
+/// What is done with results: `out[t * stride + o] (+)= activation(sum + bias[o])`, where `o` counts from the first of the
+/// product's outputs and `bias` is indexed by rows of the weight.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) activation: Option<Activation>,
+    /// Add to what is there instead of overwriting it.
+    pub(crate) add: bool,
+    pub(crate) out: Shared<'a, f32>,
+    pub(crate) stride: usize,
+}
+
+/// `tokens` rows times rows `outputs` of a weight.
+pub(crate) struct Product<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) weight: &'a Weight,
+    pub(crate) outputs: Range<usize>,
+    pub(crate) tokens: usize,
+    pub(crate) input: Input<'a>,
+    pub(crate) finish: Finish<'a>,
+    /// Counts claims; zero when the job starts.
+    pub(crate) next: &'a AtomicUsize,
+}
+
+/// f32 of scratch that each worker needs for `tokens`.
+pub(crate) fn scratch_len(tokens: usize) -> usize {
+    float::SCRATCH + tokens * PANEL
+}
+
+impl Product<'_> {
+    /// Takes part in the product until all of it is claimed. Callers put a barrier after it before results are read.
+    pub(crate) fn work(&self, worker: &Worker<'_>, scratch: &mut [f32]) {
+        if self.tokens == 0 || self.outputs.is_empty() {
+            return;
+        }
+        match &self.weight.0 {
+            Storage::Float(rows) => self.float(worker, rows, scratch),
+            Storage::Packed(packed) => self.packed(worker, packed, scratch),
+        }
+    }
+
+    fn float(&self, worker: &Worker<'_>, weight: &FloatRows, scratch: &mut [f32]) {
+        let Input::Floats(x) = self.input else { panic!("a float weight multiplies f32 rows") };
+        let (panel, out) = scratch.split_at_mut(float::SCRATCH);
+        let fair = self.outputs.len().div_ceil(worker.count() * 3).next_multiple_of(4);
+        let run = match self.tokens {
+            1 => (STREAM / weight.row_bytes().max(1)).max(4) / 4 * 4,
+            2..MANY => 16,
+            _ => PANEL,
+        };
+        let run = run.min(fair).min(PANEL);
+        let claims = self.outputs.len().div_ceil(run);
+        while let Some(claim) = worker.claim(self.next, claims) {
+            let start = self.outputs.start + claim * run;
+            let rows = start..self.outputs.end.min(start + run);
+            let product = FloatProduct { x, tokens: self.tokens, weight, rows: rows.clone(), panel, out };
+            float::multiply(self.isa, product);
+            self.finish(0..self.tokens, rows.start, rows, out, PANEL);
+        }
+    }
+
+    fn packed(&self, worker: &Worker<'_>, weight: &Packed, scratch: &mut [f32]) {
+        let Input::Quantised(acts) = self.input else { panic!("a packed weight multiplies quantised rows") };
+        let (out, _) = scratch.as_chunks_mut::<TILE>();
+        let tiles = self.outputs.start / TILE..self.outputs.end.div_ceil(TILE);
+        let fair = tiles.len().div_ceil(worker.count() * 6);
+        let tile_bytes = weight.bytes() / weight.tiles().max(1);
+        let run = if self.tokens == 1 { (STREAM / tile_bytes.max(1)).clamp(1, fair) } else { 1 };
+        let claims = tiles.len().div_ceil(run);
+        while let Some(claim) = worker.claim(self.next, claims) {
+            let first = tiles.start + claim * run;
+            for tile in first..tiles.end.min(first + run) {
+                let rows = self.outputs.start.max(tile * TILE)..self.outputs.end.min((tile + 1) * TILE);
+                for chunk in (0..self.tokens).step_by(PACKED_CHUNK) {
+                    let tokens = chunk..self.tokens.min(chunk + PACKED_CHUNK);
+                    let out = &mut out[..tokens.len()];
+                    weight.multiply(self.isa, tile, acts, tokens.clone(), out);
+                    self.finish(tokens, tile * TILE, rows.clone(), out.as_flattened(), TILE);
+                }
+            }
+        }
+    }
+
+    /// Finishes `rows` of a block of results `[tokens][width]`, whose first column is row `first`.
+    fn finish(&self, tokens: Range<usize>, first: usize, rows: Range<usize>, block: &[f32], width: usize) {
+        let Finish { bias, activation, add, out, stride } = self.finish;
+        let bias = bias.map(|bias| &bias[rows.clone()]);
+        let skip = rows.start - first;
+        let column = rows.start - self.outputs.start;
+        self.isa.run(FinishBlock {
+            tokens,
+            block,
+            width,
+            skip,
+            bias,
+            activation,
+            add,
+            out,
+            stride,
+            column,
+            len: rows.len(),
+        });
+    }
+}
+
+/// Tokens in one call of a packed multiplication.
+const PACKED_CHUNK: usize = 96;
+
+/// The results of `len` neighbouring outputs of some tokens.
+struct FinishBlock<'a> {
+    tokens: Range<usize>,
+    /// `[tokens][width]`, of which columns `skip..skip + len` count.
+    block: &'a [f32],
+    width: usize,
+    skip: usize,
+    /// `[len]`.
+    bias: Option<&'a [f32]>,
+    activation: Option<Activation>,
+    add: bool,
+    out: Shared<'a, f32>,
+    stride: usize,
+    /// Where the outputs start in a row of `out`.
+    column: usize,
+    len: usize,
+}
+
+impl Body for FinishBlock<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { tokens, block, width, skip, bias, activation, add, out, stride, column, len } = self;
+        for (i, token) in tokens.enumerate() {
+            let sums = &block[i * width + skip..][..len];
+            // SAFETY: each (token, output) belongs to one claim, and each claim to one worker.
+            let out = unsafe { out.part(token * stride + column, len) };
+            for at in (0..len).step_by(LANES) {
+                let count = LANES.min(len - at);
+                let mut v = load(s, &sums[at..], count);
+                if let Some(bias) = bias {
+                    v = s.add(v, load(s, &bias[at..], count));
+                }
+                if let Some(activation) = activation {
+                    v = activated(s, activation, v);
+                }
+                if add {
+                    v = s.add(load(s, &out[at..], count), v);
+                }
+                let out = &mut out[at..];
+                assert!(count <= out.len());
+                // SAFETY: `count` values lie there.
+                unsafe {
+                    if count == LANES { s.store(out.as_mut_ptr(), v) } else { s.store_part(out.as_mut_ptr(), v, count) }
+                }
+            }
+        }
+    }
+}
+
+/// The first `count` values, the other lanes zero.
+#[inline(always)]
+fn load<S: Simd>(s: S, from: &[f32], count: usize) -> S::F {
+    assert!(count <= from.len());
+    // SAFETY: `count` values lie there.
+    unsafe { if count == LANES { s.load(from.as_ptr()) } else { s.load_part(from.as_ptr(), count) } }
+}
+
+/// Storage for prepared rows, kept from operation to operation.
+pub(crate) struct Prepared {
+    pub(crate) floats: Memory<f32>,
+    pub(crate) quantised: QuantRows,
+}
+
+impl Prepared {
+    pub(crate) const fn new() -> Self {
+        Self { floats: Memory::empty(), quantised: QuantRows::new() }
+    }
+
+    /// Makes room for `tokens` rows prepared for `weight`.
+    pub(crate) fn reserve(&mut self, weight: &Weight, tokens: usize) -> Result<(), DeviceError> {
+        match &weight.0 {
+            Storage::Float(rows) => self.floats.reserve(tokens * rows.cols, "activations"),
+            Storage::Packed(packed) => self.quantised.reserve(packed.form(), tokens, packed.cols()),
+        }
+    }
+}
