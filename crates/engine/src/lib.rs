@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod beam;
+mod blocked_words;
 mod emitter;
 mod engine;
 mod error;
@@ -42,6 +43,7 @@ mod speculation;
 mod task;
 mod track;
 
+pub use blocked_words::{BlockedWords, EmptyWord};
 pub use engine::Engine;
 pub use error::{EngineError, RequestError, SamplingError};
 pub use generation::{Cause, FinishReason, Generation, Piece, Timings, Token};
