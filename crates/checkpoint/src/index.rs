@@ -1,7 +1,7 @@
 //! The index of a sharded checkpoint: which file holds which tensor.
 //!
 //! `{"metadata": {...}, "weight_map": {"tensor": "file"}}`. File names are plain names beside the index: one that
-//! could lead elsewhere is refused. Tested in `tests/directories.rs`.
+//! could lead elsewhere is refused. Tested in `tests/formats/directories.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -7,12 +7,12 @@
 //!
 //! Nothing here knows of models: names, shapes and types are reported as the file tells them.
 //!
-//! Promises, and where they are tested:
+//! Promises, and where under `tests/formats/` they are tested:
 //! - No input makes a reader panic, recurse without bound, or reserve more than twice the file and 64 MiB
-//!   (`tests/hostile_*.rs`, and the fuzz targets in `fuzz/`).
-//! - A pickle runs no code: opcodes and global names are allow-listed (`tests/hostile_pickle.rs`).
-//! - What the reference safetensors reader refuses is refused here (`tests/safetensors.rs`).
-//! - A writer that is dropped before `finish` leaves nothing behind (`tests/writers.rs`).
+//!   (`hostile_*.rs`, `memory.rs`, and the fuzz targets in `fuzz/`).
+//! - A pickle runs no code: opcodes and global names are allow-listed (`hostile_pickle.rs`).
+//! - What the reference safetensors reader refuses is refused here (`safetensors.rs`).
+//! - A writer that is dropped before `finish` leaves nothing behind (`writers.rs`).
 //!
 //! `unsafe` is denied but for the one call that maps a file, in `map.rs`.
 //!

@@ -3,7 +3,7 @@
 //! Versions 2 and 3, little-endian, are read; version 3 is written. As llama.cpp demands it, tensors follow each other
 //! in the order of the table, each at the next multiple of the alignment; a file with holes, overlaps or bytes after
 //! its last tensor is refused. Shapes are turned round: innermost axis first in the file, outermost first here.
-//! Tested in `tests/gguf.rs` and `tests/hostile_gguf.rs`.
+//! Tested in `tests/formats/gguf.rs` and `tests/formats/hostile_gguf.rs`.
 
 mod metadata;
 mod read;

@@ -2,7 +2,7 @@
 //!
 //! The rules of the format, all enforced before a payload byte is read: the header has at most 100 MB and starts with
 //! `{`; no key stands twice; every length is its shape times its type, computed without overflow; the tensors cover
-//! the rest of the file without overlap or hole. `tests/safetensors.rs` holds this reader against the reference one.
+//! the rest of the file without overlap or hole. `tests/formats/safetensors.rs` holds this reader against the reference one.
 
 mod header;
 mod write;

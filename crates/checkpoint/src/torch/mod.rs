@@ -3,7 +3,7 @@
 //! The pickle says which tensor is a view of which storage. It is read by a machine of our own that knows the few
 //! opcodes and names which a state dict needs, builds values only out of them, and can run nothing
 //! ([`state_dict`]). Storages are mapped where they lie in the archive.
-//! Tested in `tests/torch.rs`, `tests/hostile_pickle.rs` and `tests/hostile_zip.rs`.
+//! Tested in `tests/formats/torch.rs`, `tests/formats/hostile_pickle.rs` and `tests/formats/hostile_zip.rs`.
 
 mod objects;
 mod opcode;

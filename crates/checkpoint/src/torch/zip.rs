@@ -306,7 +306,9 @@ fn check_name(name: &str) -> Result<(), Fault> {
 
 fn check_storage(name: &str, flags: u16, method: u16) -> Result<(), Fault> {
     if method != 0 {
-        return Err(entry_fault(name, "method 0, stored as it is", format_args!("compression method {method}")));
+        // TorchScript archives have such entries.
+        let found = format_args!("compression method {method}: save the state dict alone with torch.save").to_string();
+        return Err(entry_fault(name, "method 0, stored as it is", found));
     }
     if flags & !(SIZES_FOLLOW | UTF_8) != 0 {
         return Err(entry_fault(name, "no encryption or patches", format_args!("flags {flags:#x}")));

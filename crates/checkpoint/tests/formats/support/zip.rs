@@ -2,28 +2,28 @@
 
 /// One entry: what each of its two headers says, and its bytes.
 #[derive(Clone)]
-pub struct Entry {
-    pub name: Vec<u8>,
-    pub local_name: Vec<u8>,
-    pub data: Vec<u8>,
-    pub flags: u16,
-    pub local_flags: u16,
-    pub method: u16,
-    pub stored: u32,
-    pub len: u32,
-    pub local_len: u32,
-    pub extra: Vec<u8>,
-    pub local_extra: Vec<u8>,
-    pub attributes: u32,
-    pub disk: u16,
+pub(crate) struct Entry {
+    pub(crate) name: Vec<u8>,
+    pub(crate) local_name: Vec<u8>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) flags: u16,
+    pub(crate) local_flags: u16,
+    pub(crate) method: u16,
+    pub(crate) stored: u32,
+    pub(crate) len: u32,
+    pub(crate) local_len: u32,
+    pub(crate) extra: Vec<u8>,
+    pub(crate) local_extra: Vec<u8>,
+    pub(crate) attributes: u32,
+    pub(crate) disk: u16,
     /// Written after the data.
-    pub descriptor: Vec<u8>,
+    pub(crate) descriptor: Vec<u8>,
     /// Overrides where the central directory says the local header is.
-    pub start: Option<u32>,
+    pub(crate) start: Option<u32>,
 }
 
 impl Entry {
-    pub fn new(name: &str, data: &[u8]) -> Self {
+    pub(crate) fn new(name: &str, data: &[u8]) -> Self {
         let len = data.len() as u32;
         Self {
             name: name.into(),
@@ -45,7 +45,7 @@ impl Entry {
     }
 
     /// With sizes after the data and none in the local header, as torch writes.
-    pub fn streamed(name: &str, data: &[u8]) -> Self {
+    pub(crate) fn streamed(name: &str, data: &[u8]) -> Self {
         let mut entry = Self::new(name, data);
         entry.flags = 0x808;
         entry.local_flags = 0x808;
@@ -58,22 +58,22 @@ impl Entry {
 
 /// What the end of the archive says; `None` is the truth.
 #[derive(Clone, Default)]
-pub struct End {
-    pub entries: Option<u16>,
-    pub directory_bytes: Option<u32>,
-    pub directory_start: Option<u32>,
-    pub disk: u16,
-    pub comment: Vec<u8>,
-    pub zip64: Option<Zip64>,
+pub(crate) struct End {
+    pub(crate) entries: Option<u16>,
+    pub(crate) directory_bytes: Option<u32>,
+    pub(crate) directory_start: Option<u32>,
+    pub(crate) disk: u16,
+    pub(crate) comment: Vec<u8>,
+    pub(crate) zip64: Option<Zip64>,
 }
 
 /// A zip64 record; `None` is the truth.
 #[derive(Clone, Default)]
-pub struct Zip64 {
-    pub entries: Option<u64>,
-    pub directory_bytes: Option<u64>,
-    pub directory_start: Option<u64>,
-    pub start: Option<u64>,
+pub(crate) struct Zip64 {
+    pub(crate) entries: Option<u64>,
+    pub(crate) directory_bytes: Option<u64>,
+    pub(crate) directory_start: Option<u64>,
+    pub(crate) start: Option<u64>,
 }
 
 fn u16s(out: &mut Vec<u8>, values: &[u16]) {
@@ -88,7 +88,7 @@ fn u64s(out: &mut Vec<u8>, values: &[u64]) {
     values.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
 }
 
-pub fn archive(entries: &[Entry], end: &End) -> Vec<u8> {
+pub(crate) fn archive(entries: &[Entry], end: &End) -> Vec<u8> {
     let mut file = Vec::new();
     let mut directory = Vec::new();
     for entry in entries {
@@ -136,13 +136,14 @@ pub fn archive(entries: &[Entry], end: &End) -> Vec<u8> {
 }
 
 /// The entries of a PyTorch file.
-pub fn torch_entries(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<Entry> {
-    let mut entries = vec![Entry::streamed("archive/data.pkl", pickle), Entry::streamed("archive/byteorder", b"little")];
+pub(crate) fn torch_entries(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<Entry> {
+    let mut entries =
+        vec![Entry::streamed("archive/data.pkl", pickle), Entry::streamed("archive/byteorder", b"little")];
     entries.extend(storages.iter().map(|(key, data)| Entry::streamed(&format!("archive/data/{key}"), data)));
     entries.push(Entry::streamed("archive/version", b"3\n"));
     entries
 }
 
-pub fn torch(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn torch(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     archive(&torch_entries(pickle, storages), &End::default())
 }

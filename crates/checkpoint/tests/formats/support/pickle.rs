@@ -1,29 +1,29 @@
 //! A writer of pickles, as `torch.save` writes them (protocol 2).
 
-pub struct Pickle(pub Vec<u8>);
+pub(crate) struct Pickle(pub(crate) Vec<u8>);
 
 impl Pickle {
     /// Protocol, an empty dict, and the mark before its items.
-    pub fn state_dict() -> Self {
+    pub(crate) fn state_dict() -> Self {
         Self(b"\x80\x02}q\x00(".to_vec())
     }
 
     /// Protocol alone.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self(b"\x80\x02".to_vec())
     }
 
-    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    pub fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.raw(b"X").raw(&(text.len() as u32).to_le_bytes()).raw(text.as_bytes())
     }
 
     /// The shortest of the integer opcodes that torch would use.
-    pub fn int(&mut self, value: i64) -> &mut Self {
+    pub(crate) fn int(&mut self, value: i64) -> &mut Self {
         match value {
             0..=255 => self.raw(&[b'K', value as u8]),
             256..=65_535 => self.raw(b"M").raw(&(value as u16).to_le_bytes()),
@@ -32,41 +32,72 @@ impl Pickle {
         }
     }
 
-    pub fn global(&mut self, module: &str, name: &str) -> &mut Self {
+    pub(crate) fn global(&mut self, module: &str, name: &str) -> &mut Self {
         self.raw(b"c").raw(module.as_bytes()).raw(b"\n").raw(name.as_bytes()).raw(b"\n")
     }
 
-    pub fn ints(&mut self, values: &[i64]) -> &mut Self {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> &mut Self {
         self.raw(b"(");
-        values.iter().for_each(|&value| drop(self.int(value)));
+        for &value in values {
+            self.int(value);
+        }
         self.raw(b"t")
     }
 
-    pub fn storage(&mut self, kind: &str, key: &str, len: i64) -> &mut Self {
+    pub(crate) fn storage(&mut self, kind: &str, key: &str, len: i64) -> &mut Self {
         self.raw(b"(").text("storage").global("torch", kind).text(key).text("cpu").int(len).raw(b"tQ")
     }
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, False, OrderedDict())`.
     #[allow(clippy::too_many_arguments, reason = "a tensor has that many properties")]
-    pub fn rebuild(&mut self, kind: &str, key: &str, len: i64, offset: i64, shape: &[i64], strides: &[i64]) -> &mut Self {
+    pub(crate) fn rebuild(
+        &mut self,
+        kind: &str,
+        key: &str,
+        len: i64,
+        offset: i64,
+        shape: &[i64],
+        strides: &[i64],
+    ) -> &mut Self {
         self.global("torch._utils", "_rebuild_tensor_v2").raw(b"(");
         self.storage(kind, key, len).int(offset).ints(shape).ints(strides).raw(b"\x89");
         self.global("collections", "OrderedDict").raw(b")RtR")
     }
 
     #[allow(clippy::too_many_arguments, reason = "a tensor has that many properties")]
-    pub fn tensor(&mut self, name: &str, kind: &str, key: &str, len: i64, offset: i64, shape: &[i64], strides: &[i64]) {
+    pub(crate) fn tensor(
+        &mut self,
+        name: &str,
+        kind: &str,
+        key: &str,
+        len: i64,
+        offset: i64,
+        shape: &[i64],
+        strides: &[i64],
+    ) {
         self.text(name).rebuild(kind, key, len, offset, shape, strides);
     }
 
     #[allow(clippy::too_many_arguments, reason = "a tensor has that many properties")]
-    pub fn parameter(&mut self, name: &str, kind: &str, key: &str, len: i64, offset: i64, shape: &[i64], strides: &[i64]) {
+    pub(crate) fn parameter(
+        &mut self,
+        name: &str,
+        kind: &str,
+        key: &str,
+        len: i64,
+        offset: i64,
+        shape: &[i64],
+        strides: &[i64],
+    ) {
         self.text(name).global("torch._utils", "_rebuild_parameter").raw(b"(");
-        self.rebuild(kind, key, len, offset, shape, strides).raw(b"\x88").global("collections", "OrderedDict").raw(b")RtR");
+        self.rebuild(kind, key, len, offset, shape, strides)
+            .raw(b"\x88")
+            .global("collections", "OrderedDict")
+            .raw(b")RtR");
     }
 
     /// Sets the items and stops.
-    pub fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         self.raw(b"u.");
         self.0.clone()
     }
