@@ -41,4 +41,6 @@ mod weight;
 pub use cache::Cache;
 pub use cpu::{Buffer, Cpu, CpuError, CpuOptions};
 pub use isa::{Isa, IsaError};
+#[doc(hidden)]
+pub use packed::bench as packed_bench;
 pub use weight::Weight;

@@ -47,6 +47,13 @@ pub fn f32_gflop_per_s(cpu: &Cpu) -> f64 {
     operations as f64 / best.as_secs_f64() / 1e9
 }
 
+/// Runs `times` empty jobs on the team, each with so many barriers: for timing the fixed cost of an operation.
+pub fn forks(cpu: &Cpu, times: usize, barriers: usize) {
+    for _ in 0..times {
+        cpu.team.run(|worker| (0..barriers).for_each(|_| worker.barrier()));
+    }
+}
+
 fn best_of(times: usize, mut run: impl FnMut()) -> Duration {
     run();
     let mut best = Duration::MAX;
