@@ -3,6 +3,7 @@
     cargo build --release
     python bench/compare.py --peers DIR --python PYTHON               # everything: an hour on two cores
     python bench/compare.py --peers DIR --rows 125m-q8_0,small        # a part; results.json keeps the others
+    python bench/compare.py --rows quality --model MODEL --text FILE  # what each type costs, on real weights and text
     python bench/compare.py --rows report                             # only write BENCHMARKS.md again
 
 DIR holds llama_cpp_speed.py, transformers_speed.py and openvino_speed.py; PYTHON is an interpreter that has what they
@@ -30,14 +31,18 @@ import small
 from sittings import SITTINGS, Command
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROWS = [*SITTINGS, "small", "quality", "report"]
 
 
 def main() -> int:
     args = arguments()
     results = json.loads(args.results.read_text()) if args.results.exists() else {}
     rows = [*SITTINGS, "small"] if args.rows is None else args.rows.split(",")
-    if unknown := [row for row in rows if row not in (*SITTINGS, "small", "report")]:
-        print(f"no row named {', '.join(unknown)}; there are: {', '.join(SITTINGS)}, small, report", file=sys.stderr)
+    if unknown := [row for row in rows if row not in ROWS]:
+        print(f"no row named {', '.join(unknown)}; there are: {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    if "quality" in rows and not (args.model and args.text):
+        print("the row `quality` wants --model, with real weights, and --text", file=sys.stderr)
         return 2
     measured = [row for row in rows if row != "report"]
     if measured and not args.gptneo.exists():
@@ -54,12 +59,11 @@ def main() -> int:
         }
         if row == "small":
             results["small"] = about | small.measure(args.gptneo, args.threads)
+        elif row == "quality":
+            results["quality"] = [about | one for one in small.quality(args.gptneo, args.model, args.text)]
         else:
             rounds = sitting(row, args)
             results.setdefault("sittings", {})[row] = about | {"rounds": rounds}
-        write(args.results, results)
-    if args.quality:
-        results["quality"] = quality([json.loads(path.read_text()) for path in args.quality])
         write(args.results, results)
     args.output.write_text(report.markdown(results))
     print(f"wrote {args.output}")
@@ -68,7 +72,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--rows", help=f"comma-separated: {', '.join(SITTINGS)}, small, report")
+    args.add_argument("--rows", help=f"comma-separated: {', '.join(ROWS)}")
     args.add_argument("--rounds", type=int, default=3)
     args.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args.add_argument("--gptneo", type=pathlib.Path, default=ROOT / "target/release/gptneo")
@@ -79,7 +83,8 @@ def arguments() -> argparse.Namespace:
         "--prefix", type=shlex.split, default=[], help="put before every command, such as a lock or taskset"
     )
     args.add_argument("--timeout", type=float, default=590, help="seconds for one command")
-    args.add_argument("--quality", type=pathlib.Path, action="append", help="JSON of `gptneo quantize --text --json`")
+    args.add_argument("--model", help="real weights, for the row `quality`")
+    args.add_argument("--text", type=pathlib.Path, help="UTF-8 text, for the row `quality`")
     args.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results.json")
     args.add_argument("--output", type=pathlib.Path, default=ROOT / "BENCHMARKS.md")
     return args.parse_args()
@@ -168,12 +173,6 @@ def versions(args) -> dict:
             ask = "import importlib.metadata as m; print(m.version('openvino'))"
             found["openvino"] = machine.first_line([args.openvino_python, "-c", ask])
     return found
-
-
-def quality(reports: list[dict]) -> list[dict]:
-    """What each type costs on real text, from the quantiser's own reports."""
-    wanted = ("model", "type", "delta_nll", "kl", "top1_agreement", "tokens")
-    return [{key: one[key] for key in wanted if key in one} for one in reports]
 
 
 def write(path: pathlib.Path, results: dict) -> None:

@@ -126,26 +126,29 @@ def delta_nll(results: dict, command: str) -> str:
     if kind == "f32":
         return "0"
     found = [q for q in results.get("quality", []) if str(q.get("type", "")).lower() == kind and "delta_nll" in q]
-    return "; ".join(f"{q['delta_nll']:+.4f} ({q.get('model', 'model')})" for q in found)
+    return "; ".join(f"{q['delta_nll']:+.4f} ({q['model']})" for q in found)
 
 
 def quality_table(results: dict) -> str:
     quality = results.get("quality", [])
     if not quality:
         return ""
-    rows = [["model", "type", "tokens", "delta NLL per token", "KL divergence to f32", "same likeliest token"]]
+    first = quality[0]
+    said = f"{first['model']} on {first['tokens']} tokens of {first['text']}: real weights, real text."
+    rows = [["type", "output matrix", "file", "delta NLL per token", "KL divergence to f32", "same likeliest token"]]
     for one in quality:
+        fell = f" ({one['fallbacks']} tensors fell back)" if one["fallbacks"] else ""
         rows.append(
             [
-                str(one.get("model", "")),
-                str(one.get("type", "")),
-                str(one.get("tokens", "")),
-                f"{one['delta_nll']:+.5f}" if "delta_nll" in one else "",
-                f"{one['kl']:.5f}" if "kl" in one else "",
-                f"{100 * one['top1_agreement']:.1f} %" if "top1_agreement" in one else "",
+                one["type"] + fell,
+                one["output_type"],
+                f"{one['file_bytes'] / 1e6:.1f} MB",
+                f"{one['delta_nll']:+.5f}",
+                f"{one['kl']:.6f}",
+                f"{100 * one['top1_agreement']:.2f} %",
             ]
         )
-    return table(rows)
+    return said + "\n\n" + table(rows)
 
 
 def small_table(results: dict) -> str:

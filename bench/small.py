@@ -1,4 +1,4 @@
-"""Figures that need no peer: memory, the first token, the binary."""
+"""Figures that need no peer: memory, the first token, the binary, and what each type costs."""
 
 from __future__ import annotations
 
@@ -51,6 +51,23 @@ def measure(gptneo: pathlib.Path, threads: int) -> dict:
         }
     except (RuntimeError, KeyError) as error:
         print(f"gpt-j-6b: {error}", file=sys.stderr)
+    return found
+
+
+def quality(gptneo: pathlib.Path, model: str, text: pathlib.Path) -> list[dict]:
+    """What each type costs on real text, by `gptneo quantize` itself."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="gptneo-bench-") as scratch:
+        for kind in ("f16", "bf16", "q8_0", "q6_k", "q4_k", "q4_0"):
+            file = pathlib.Path(scratch) / f"{kind}.gguf"
+            told = json.loads(
+                run([gptneo, "quantize", "-m", model, "-o", file, "--type", kind, "--text", text, "--json"])["stdout"]
+            )
+            file.unlink()
+            told |= {"model": pathlib.Path(model).name, "text": text.name, "fallbacks": len(told["fallbacks"])}
+            del told["output"]
+            found.append(told)
+            print(f"{kind}: delta NLL {told['delta_nll']:+.5f}, KL {told['kl']:.6f}", flush=True)
     return found
 
 
