@@ -1,1 +1,46 @@
-fn main() {}
+//! `gptneo`: the command line.
+//!
+//! Text becomes arguments ([`args`]), arguments and the world become a plan, the plan is run ([`verbs`]), and whatever
+//! goes wrong is told once ([`failure`]). This crate alone prints ([`terminal`]), reads the environment
+//! ([`environment`]), takes Ctrl-C ([`interrupt`]) and picks the device. The tests in `tests/` run the real binary.
+
+mod args;
+mod classify;
+mod confine;
+mod environment;
+mod failure;
+mod generator;
+mod input;
+mod interrupt;
+mod load;
+mod memory;
+mod open;
+mod output;
+mod progress;
+mod pulling;
+mod request;
+mod source;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+
+use environment::Environment;
+use failure::{Failure, Kind};
+
+fn main() -> ExitCode {
+    let environment = Environment;
+    terminal::set_colour(environment.no_color());
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results and go to standard output; a reader that has left is no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage.code() } else { 0 });
+        }
+    };
+    match verbs::run(cli, environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => Failure::report(&failure),
+    }
+}

@@ -1,0 +1,177 @@
+//! The command line as text: what a user may type, and nothing about what it does.
+//!
+//! Flags resolve in two steps. [`parse`] turns text into [`Cli`], refusing what no machine and no file could make
+//! right (a temperature of NaN, two prompts). Each verb then makes its plan from the arguments and the world
+//! (environment, model, terminal) and runs it. Flag names are those people already know; `-` and `_` are one
+//! ([`normalise`]).
+
+mod model;
+pub(crate) mod normalise;
+mod sampling;
+pub(crate) mod values;
+mod verbs;
+
+pub(crate) use model::{HubArgs, MachineArgs, ModelArgs};
+pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use verbs::{
+    BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,
+    ScoreArgs, ShowArgs, TokenizeArgs,
+};
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// The front page. Grouped by hand, because clap lists verbs in one column; a test holds it complete.
+const FRONT_PAGE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Write:
+  run          Continue a prompt (alias: generate)
+  chat         Talk with a model that was trained to chat
+
+Measure:
+  score        Log-probabilities, perplexity and top logits of a text
+  tokenize     Text to token ids, and back
+  bench        Speed, and its share of what this machine can do
+
+Models:
+  pull         Download a model from the hub
+  list         Models in the cache
+  show         Family, shape, parameters and memory of a model
+  rm           Delete a model from the cache
+  quantize     Write a smaller GGUF file, and report what it costs
+  convert      Between safetensors and GGUF
+
+This machine:
+  doctor       What gptneo finds here, and what to do about it
+  completions  A completion script for your shell
+
+Options:
+  -v, --verbose  Say more about what is done, on standard error
+  -h, --help     Print help
+  -V, --version  Print the version
+
+{after-help}";
+
+const EXAMPLES: &str = "\
+Examples:
+  gptneo run -m EleutherAI/gpt-neo-125m \"Once upon a time\"
+  gptneo run -m ./model -f prompt.txt -n 200 --temp 0.7 --seed 1
+  gptneo score -m ./model.gguf --text \"The capital of France is Paris\"
+  gptneo bench -m random:gpt-neo-125m --quant q4_0
+
+`gptneo VERB --help` tells the flags of a verb.";
+
+/// Everything that was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gptneo",
+    version,
+    about = "Run and measure open language models of the GPT-Neo line: GPT-Neo, GPT-J, GPT-NeoX, GPT-2",
+    help_template = FRONT_PAGE,
+    after_help = EXAMPLES,
+    disable_help_flag = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+
+    /// Say more about what is done, on standard error
+    #[arg(short, long, global = true, help_heading = "Output", display_order = 1000)]
+    pub(crate) verbose: bool,
+
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::Help, help_heading = "Output", display_order = 1001)]
+    help: Option<bool>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Continue a prompt
+    #[command(visible_alias = "generate")]
+    Run(Box<RunArgs>),
+    /// Talk with a model that was trained to chat
+    Chat(Box<ChatArgs>),
+    /// Log-probabilities, perplexity and top logits of a text
+    Score(ScoreArgs),
+    /// Text on standard input to token ids, and back
+    Tokenize(TokenizeArgs),
+    /// Measure speed, and its share of what this machine can do
+    Bench(BenchArgs),
+    /// Write a smaller GGUF file, and report what it costs
+    Quantize(QuantizeArgs),
+    /// Convert a model between safetensors and GGUF
+    Convert(ConvertArgs),
+    /// Download a model from the hub
+    Pull(PullArgs),
+    /// List the models in the cache
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Family, shape, parameters and memory of a model
+    Show(ShowArgs),
+    /// Delete a model from the cache
+    Rm(RmArgs),
+    /// What gptneo finds on this machine, and what to do about it
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Turns text into [`Cli`].
+///
+/// # Errors
+/// clap's own: what was wrong with the text, or the help that was asked for.
+pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = command();
+    command.build();
+    let argv = normalise::underscores(&command, argv);
+    let matches = command.try_get_matches_from(argv)?;
+    <Cli as clap::FromArgMatches>::from_arg_matches(&matches)
+}
+
+/// The tree of verbs and flags.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_front_page_names_every_verb_and_no_other() {
+        let front = FRONT_PAGE.split("Write:").nth(1).unwrap().split("Options:").next().unwrap();
+        let listed: Vec<&str> =
+            front.lines().filter(|l| l.starts_with("  ")).filter_map(|l| l.split_whitespace().next()).collect();
+        let tree = command();
+        let mut verbs: Vec<&str> = tree.get_subcommands().map(|c| c.get_name()).collect();
+        let mut sorted = listed.clone();
+        sorted.sort_unstable();
+        verbs.sort_unstable();
+        assert_eq!(sorted, verbs);
+    }
+
+    #[test]
+    fn every_flag_is_described() {
+        for verb in command().get_subcommands() {
+            for flag in verb.get_arguments() {
+                assert!(flag.get_help().is_some(), "{} {}", verb.get_name(), flag.get_id());
+            }
+        }
+    }
+}

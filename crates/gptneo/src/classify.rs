@@ -1,0 +1,98 @@
+//! Which exit code an error of a library has, and what can be done about it.
+
+use gptneo_checkpoint::{CheckpointError, Fault};
+use gptneo_device::DeviceError;
+use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
+use gptneo_hub::HubError;
+use gptneo_model::{LoadError, ModelError};
+use gptneo_text::TextError;
+
+use crate::failure::{Failure, Kind};
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        let kind = match &error {
+            HubError::BadSetting { .. } | HubError::BadId { .. } | HubError::ManyFiles { .. } => Kind::Usage,
+            HubError::NoWeights { .. } => Kind::BadFile,
+            HubError::Cancelled => Kind::Interrupted,
+            _ => Kind::Io,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<CheckpointError> for Failure {
+    fn from(error: CheckpointError) -> Self {
+        let kind = match &error {
+            CheckpointError::Io { .. } | CheckpointError::Bad { fault: Fault::Read(_), .. } => Kind::Io,
+            _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        let kind = match &error {
+            DeviceError::OutOfMemory { .. } => Kind::Memory,
+            _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Checkpoint(error) => error.into(),
+            LoadError::Device(error) => error.into(),
+            LoadError::Read { .. } => Failure::because(Kind::Io, &error),
+            LoadError::OutOfMemory { .. } => Failure::because(Kind::Memory, &error),
+            LoadError::UnsupportedTarget(_) => Failure::because(Kind::Usage, &error),
+            _ => Failure::because(Kind::BadFile, &error),
+        }
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        let kind = match &error {
+            TextError::Read { .. } => Kind::Io,
+            TextError::UnknownId { .. } | TextError::UnknownTemplate { .. } | TextError::Role { .. } => Kind::Usage,
+            _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        model(&error)
+    }
+}
+
+fn model(error: &ModelError) -> Failure {
+    let kind = match error {
+        ModelError::PastLastPosition { .. } | ModelError::UnknownToken { .. } => Kind::Usage,
+        ModelError::CacheFull { .. } | ModelError::Device(DeviceError::OutOfMemory { .. }) => Kind::Memory,
+        _ => Kind::Internal,
+    };
+    Failure::because(kind, error)
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match &error {
+            EngineError::Model(error) => model(error),
+            EngineError::Request(RequestError::TooLargeForCache { .. }) => Failure::because(Kind::Memory, &error),
+            EngineError::Sampling(SamplingError::NotFinite { .. }) => Failure::because(Kind::BadFile, &error),
+            _ => Failure::because(Kind::Usage, &error),
+        }
+    }
+}
+
+impl From<ScoreError> for Failure {
+    fn from(error: ScoreError) -> Self {
+        EngineError::from(error).into()
+    }
+}

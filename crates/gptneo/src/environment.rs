@@ -1,0 +1,30 @@
+//! The only place that reads the environment; everything below takes values.
+
+use std::path::PathBuf;
+
+/// What the environment says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Environment;
+
+impl Environment {
+    /// A variable, unless it is unset, empty, or not UTF-8.
+    #[allow(clippy::disallowed_methods, reason = "the binary's one door to the environment")]
+    pub(crate) fn lookup(self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// Whether colours are unwanted.
+    pub(crate) fn no_color(self) -> bool {
+        self.lookup("NO_COLOR").is_some() || self.lookup("TERM").as_deref() == Some("dumb")
+    }
+
+    /// Where the history of `chat` is kept.
+    pub(crate) fn state_dir(self) -> Option<PathBuf> {
+        let home = || self.lookup("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        self.lookup("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+            .or_else(home)
+            .map(|p| p.join("gptneo"))
+    }
+}

@@ -1,0 +1,220 @@
+//! From what `-m` names to tensors and a tokenizer: headers are read, nothing is loaded.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gptneo_checkpoint::gguf::Metadata;
+use gptneo_checkpoint::{Checkpoint, TensorInfo};
+use gptneo_device::{Bytes, DType, Matrix};
+use gptneo_hub::{ModelId, PullOptions};
+use gptneo_model::family::Role;
+use gptneo_model::{CheckpointSource, Config, LoadError, RandomSource, TensorSource};
+use gptneo_text::{GgufTokenizer, TextError, Tokenizer};
+
+use crate::args::HubArgs;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::pulling;
+use crate::source::{self, Place};
+
+/// Weights of random models are the same everywhere.
+const RANDOM_SEED: u64 = 0;
+
+/// A model whose headers were read and found sound.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// As the user named it.
+    pub(crate) name: String,
+    tensors: Tensors,
+}
+
+#[derive(Debug)]
+enum Tensors {
+    Checkpoint { path: PathBuf, source: Box<CheckpointSource> },
+    Random(RandomSource),
+}
+
+/// Finds a model, downloading it if it must, and reads its headers.
+pub(crate) fn open(
+    name: Option<&str>,
+    hub: &HubArgs,
+    environment: Environment,
+    interrupt: &Interrupt,
+) -> Result<Opened, Failure> {
+    let tensors = match source::place(name, hub.revision.as_deref())? {
+        Place::Path(path) => checkpoint(path)?,
+        Place::Hub(id) => checkpoint(fetched(&id, hub, environment, interrupt)?)?,
+        Place::Random { config, .. } => Tensors::Random(RandomSource::new(*config, RANDOM_SEED)),
+    };
+    Ok(Opened { name: name.unwrap_or_default().to_owned(), tensors })
+}
+
+/// Finds a model that is here already.
+pub(crate) fn open_here(name: Option<&str>, environment: Environment) -> Result<Opened, Failure> {
+    let hub = HubArgs { offline: true, ..HubArgs::default() };
+    open(name, &hub, environment, &Interrupt::default())
+}
+
+/// The folder or file of a model of the hub, downloaded if it is not here.
+fn fetched(id: &ModelId, hub: &HubArgs, environment: Environment, interrupt: &Interrupt) -> Result<PathBuf, Failure> {
+    let options = PullOptions { cancel: Some(interrupt.flag()), ..PullOptions::default() };
+    Ok(source::hub(hub, environment)?.open(id, &options, &pulling::Bars::new())?)
+}
+
+fn checkpoint(path: PathBuf) -> Result<Tensors, Failure> {
+    let source = Box::new(gptneo_model::open(&path)?);
+    Ok(Tensors::Checkpoint { path, source })
+}
+
+impl Opened {
+    /// The tensors.
+    pub(crate) fn source(&self) -> &dyn TensorSource {
+        match &self.tensors {
+            Tensors::Checkpoint { source, .. } => source.as_ref(),
+            Tensors::Random(source) => source,
+        }
+    }
+
+    /// The architecture.
+    pub(crate) fn config(&self) -> &Config {
+        self.source().config()
+    }
+
+    /// Where it lies, if it lies anywhere.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.tensors {
+            Tensors::Checkpoint { path, .. } => Some(path),
+            Tensors::Random(_) => None,
+        }
+    }
+
+    /// Whether its weights are random.
+    pub(crate) fn is_random(&self) -> bool {
+        matches!(self.tensors, Tensors::Random(_))
+    }
+
+    /// Bytes of its weights on disk.
+    pub(crate) fn stored_bytes(&self) -> Option<u64> {
+        match &self.tensors {
+            Tensors::Checkpoint { source, .. } => {
+                let bytes = |t: &TensorInfo| t.dtype.bytes_for(t.shape.iter().product()).unwrap_or(0) as u64;
+                Some(source.checkpoint().tensors().iter().map(bytes).sum())
+            }
+            Tensors::Random(_) => None,
+        }
+    }
+
+    /// The tokenizer that came with it, if one did.
+    ///
+    /// # Errors
+    /// If one did and is broken.
+    pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>, Failure> {
+        let Tensors::Checkpoint { path, source } = &self.tensors else { return Ok(None) };
+        match source.checkpoint().gguf() {
+            Some(metadata) => from_gguf(metadata),
+            None => match Tokenizer::open(folder(path)) {
+                Ok(tokenizer) => Ok(Some(tokenizer)),
+                Err(TextError::NoTokenizer { .. }) => Ok(None),
+                Err(error) => Err(Failure::from(error).within(&folder(path).display().to_string())),
+            },
+        }
+    }
+}
+
+/// The tokenizer of a model alone: there need be no weights.
+///
+/// # Errors
+/// Also if there is none.
+pub(crate) fn tokenizer(
+    name: Option<&str>,
+    hub: &HubArgs,
+    environment: Environment,
+    interrupt: &Interrupt,
+) -> Result<Tokenizer, Failure> {
+    let path = match source::place(name, hub.revision.as_deref())? {
+        Place::Path(path) => path,
+        Place::Hub(id) => fetched(&id, hub, environment, interrupt)?,
+        Place::Random { shape, .. } => {
+            return Err(Failure::usage(format!("random:{shape} has no tokenizer: its weights are random")));
+        }
+    };
+    if path.is_dir() {
+        return Tokenizer::open(&path).map_err(|error| Failure::from(error).within(&path.display().to_string()));
+    }
+    let file = Checkpoint::open(&path)?;
+    let found = file.gguf().map(from_gguf).transpose()?.flatten();
+    found.ok_or_else(|| Failure::bad_file(format!("there is no tokenizer in {}", path.display())))
+}
+
+/// A source that has nothing more to give once Ctrl-C was pressed, so that long works on tensors end between two of
+/// them. Whoever uses it looks at the interrupt before at the error.
+pub(crate) struct Watched<'a> {
+    pub(crate) source: &'a dyn TensorSource,
+    pub(crate) interrupt: &'a Interrupt,
+}
+
+impl Watched<'_> {
+    fn check(&self) -> Result<(), LoadError> {
+        match self.interrupt.pressed() {
+            true => Err(LoadError::Read { file: PathBuf::new(), error: io::ErrorKind::Interrupted.into() }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl TensorSource for Watched<'_> {
+    fn config(&self) -> &Config {
+        self.source.config()
+    }
+
+    fn dtype(&self, role: Role, layer: Option<usize>) -> DType {
+        self.source.dtype(role, layer)
+    }
+
+    fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Matrix, LoadError> {
+        self.check()?;
+        self.source.matrix(role, layer)
+    }
+
+    fn vector(&self, role: Role, layer: Option<usize>) -> Result<(DType, Bytes), LoadError> {
+        self.check()?;
+        self.source.vector(role, layer)
+    }
+
+    fn name(&self, role: Role, layer: Option<usize>) -> String {
+        self.source.name(role, layer)
+    }
+}
+
+/// The directory that a model lies in: itself, or that of its file.
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !path.is_dir() => parent,
+        _ => path,
+    }
+}
+
+fn from_gguf(metadata: &Metadata) -> Result<Option<Tokenizer>, Failure> {
+    let (Some(model), Some(tokens)) = (metadata.str("tokenizer.ggml.model"), metadata.strings("tokenizer.ggml.tokens"))
+    else {
+        return Ok(None);
+    };
+    let types: Option<Vec<i32>> = metadata
+        .i64s("tokenizer.ggml.token_type")
+        .map(|types| types.iter().map(|&t| i32::try_from(t).unwrap_or(i32::MAX)).collect());
+    let id = |key: &str| metadata.u64(key).and_then(|id| u32::try_from(id).ok());
+    let parts = GgufTokenizer {
+        model,
+        pre: metadata.str("tokenizer.ggml.pre"),
+        tokens,
+        merges: metadata.strings("tokenizer.ggml.merges").unwrap_or_default(),
+        token_types: types.as_deref(),
+        bos: id("tokenizer.ggml.bos_token_id"),
+        eos: id("tokenizer.ggml.eos_token_id"),
+        unk: id("tokenizer.ggml.unknown_token_id"),
+        add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix").unwrap_or(false),
+        chat_template: metadata.str("tokenizer.chat_template"),
+    };
+    Ok(Some(Tokenizer::from_gguf(&parts)?))
+}

@@ -1,0 +1,222 @@
+//! `gptneo bench`: how fast a model reads and writes here, and what share that is of what the machine can do.
+//!
+//! The limits are measured first. `decode_share` is bytes of weights and cache that a token must read, times tokens a
+//! second, over the speed of memory; `prefill_share` is operations a token needs, times tokens a second, over the speed
+//! of f32 arithmetic (so an integer kernel can pass 1). Figures are medians over rounds.
+
+use std::time::Instant;
+
+use gptneo_device::PAGE;
+use gptneo_kernels::measure;
+use gptneo_model::{LanguageModel, Run, SequenceId, Want};
+use serde::Serialize;
+
+use crate::args::BenchArgs;
+use crate::failure::Failure;
+use crate::load::{Plan, cpu};
+use crate::memory as machine;
+use crate::open::open;
+use crate::terminal;
+use crate::verbs::World;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    family: &'static str,
+    parameters: u64,
+    weights_type: &'static str,
+    output_type: &'static str,
+    cache_type_k: &'static str,
+    cache_type_v: &'static str,
+    device: String,
+    threads: usize,
+    isa: &'static str,
+    prompt: usize,
+    #[serde(rename = "gen")]
+    generated: usize,
+    repeat: u32,
+    load_ms: f64,
+    weight_bytes: u64,
+    read_gb_per_s: f64,
+    f32_gflop_per_s: f64,
+    prefill_tokens_per_s: f64,
+    prefill_share: f64,
+    decode_tokens_per_s: f64,
+    decode_share: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_tokens_per_s: Option<f64>,
+    peak_rss_bytes: Option<u64>,
+}
+
+pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
+    let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    let length = args.prompt.saturating_add(args.generate);
+    let room = |_: usize| {
+        let alone = length.next_multiple_of(PAGE) + PAGE;
+        let each = args.generate.next_multiple_of(PAGE) + PAGE;
+        alone.max(args.batch.unwrap_or(0).saturating_mul(each))
+    };
+    let plan = Plan::new(&opened, &args.model, room)?;
+    if length > plan.context {
+        return Err(Failure::usage(format!(
+            "a prompt of {} and {} tokens more are beyond the context of {}",
+            args.prompt, args.generate, plan.context
+        ))
+        .hint("a smaller --prompt or --gen"));
+    }
+    plan.check(&opened)?;
+    let cpu = cpu(&args.machine, world.environment)?;
+    let (threads, isa) = (cpu.threads(), cpu.isa().name());
+    let read_gb_per_s = measure::read_gb_per_s(&cpu)?;
+    let f32_gflop_per_s = measure::f32_gflop_per_s(&cpu);
+    world.interrupt.check()?;
+    // What the measurement of memory took is not the model's.
+    machine::forget_peak();
+
+    let mut loaded = plan.load(&opened, cpu, &world.interrupt)?;
+    let model = loaded.model.as_mut();
+    let ids: Vec<u32> = (0..length).map(|i| ((i * 7919 + 13) % opened.config().vocab) as u32).collect();
+    let (prompt, generated) = ids.split_at(args.prompt);
+    // Untimed: pages are touched, buffers grow, threads wake.
+    round(model, &prompt[..prompt.len().min(PAGE)], &generated[..1], world)?;
+    let (mut prefill, mut decode, mut batch) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..args.repeat {
+        let (reading, writing) = round(model, prompt, generated, world)?;
+        prefill.push(prompt.len() as f64 / reading);
+        decode.push(generated.len() as f64 / writing);
+        if let Some(sequences) = args.batch {
+            batch.push(together(model, sequences, args.generate, world)?);
+        }
+    }
+    let (prefill, decode) = (median(&mut prefill), median(&mut decode));
+    let operations: u64 = (0..prompt.len()).map(|held| model.token_operations(held, held + 1 == prompt.len())).sum();
+    let bytes: u64 = (0..generated.len()).map(|i| model.token_bytes(prompt.len() + i)).sum();
+    let spec = model.spec();
+    let report = Report {
+        model: &opened.name,
+        family: spec.family.name(),
+        parameters: spec.parameters,
+        weights_type: spec.weights.name(),
+        output_type: spec.output.name(),
+        cache_type_k: terminal::cache_name(spec.key),
+        cache_type_v: terminal::cache_name(spec.value),
+        device: loaded.device,
+        threads,
+        isa,
+        prompt: args.prompt,
+        generated: args.generate,
+        repeat: args.repeat,
+        load_ms: loaded.took.as_secs_f64() * 1e3,
+        weight_bytes: model.weight_bytes(),
+        read_gb_per_s,
+        f32_gflop_per_s,
+        prefill_tokens_per_s: prefill,
+        prefill_share: operations as f64 / prompt.len() as f64 * prefill / 1e9 / f32_gflop_per_s,
+        decode_tokens_per_s: decode,
+        decode_share: bytes as f64 / generated.len() as f64 * decode / 1e9 / read_gb_per_s,
+        batch: args.batch,
+        batch_tokens_per_s: args.batch.map(|_| median(&mut batch)),
+        peak_rss_bytes: machine::peak(),
+    };
+    if args.json { terminal::json(&report) } else { page(&report) }
+}
+
+/// Seconds that one sequence takes to read the prompt, and to take the generated tokens one by one.
+fn round(
+    model: &mut dyn LanguageModel,
+    prompt: &[u32],
+    generated: &[u32],
+    world: &World,
+) -> Result<(f64, f64), Failure> {
+    let sequence = model.open();
+    let mut logits = Vec::new();
+    let begun = Instant::now();
+    model.forward(&[Run::tokens(sequence, prompt, Want::Last)], &mut logits)?;
+    let reading = begun.elapsed().as_secs_f64();
+    world.interrupt.check()?;
+    let begun = Instant::now();
+    for token in generated.chunks(1) {
+        logits.clear();
+        model.forward(&[Run::tokens(sequence, token, Want::Last)], &mut logits)?;
+        world.interrupt.check()?;
+    }
+    let writing = begun.elapsed().as_secs_f64();
+    model.close(sequence);
+    Ok((reading, writing))
+}
+
+/// Tokens a second of so many sequences at once, all beginning with nothing.
+fn together(model: &mut dyn LanguageModel, sequences: usize, tokens: usize, world: &World) -> Result<f64, Failure> {
+    let vocab = model.spec().vocab;
+    let open: Vec<SequenceId> = (0..sequences).map(|_| model.open()).collect();
+    let mut logits = Vec::new();
+    let begun = Instant::now();
+    for step in 0..tokens {
+        let ids: Vec<[u32; 1]> = (0..sequences).map(|i| [((i * 7919 + step) % vocab) as u32]).collect();
+        let runs: Vec<Run<'_>> = open.iter().zip(&ids).map(|(&s, id)| Run::tokens(s, id, Want::Last)).collect();
+        logits.clear();
+        model.forward(&runs, &mut logits)?;
+        world.interrupt.check()?;
+    }
+    let took = begun.elapsed().as_secs_f64();
+    open.into_iter().for_each(|sequence| model.close(sequence));
+    Ok((sequences * tokens) as f64 / took)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+fn page(report: &Report<'_>) -> Result<(), Failure> {
+    terminal::line(&format!(
+        "{}: {} parameters, weights {} (output {}), keys {}, values {}",
+        report.model,
+        terminal::grouped(report.parameters),
+        report.weights_type,
+        report.output_type,
+        report.cache_type_k,
+        report.cache_type_v
+    ))?;
+    terminal::line(&format!(
+        "{}: reads {:.1} GB/s, multiplies {:.0} GFLOP/s in f32",
+        report.device, report.read_gb_per_s, report.f32_gflop_per_s
+    ))?;
+    let row = |what: String, speed: f64, share: String| vec![what, format!("{speed:.1}"), "tok/s".to_owned(), share];
+    let mut rows = vec![
+        row(
+            format!("prompt of {}", report.prompt),
+            report.prefill_tokens_per_s,
+            format!("{:.0} % of f32 arithmetic", report.prefill_share * 100.0),
+        ),
+        row(
+            format!("{} tokens after it", report.generated),
+            report.decode_tokens_per_s,
+            format!("{:.0} % of memory speed", report.decode_share * 100.0),
+        ),
+    ];
+    if let (Some(batch), Some(speed)) = (report.batch, report.batch_tokens_per_s) {
+        rows.push(row(format!("{batch} sequences at once"), speed, "all together".to_owned()));
+    }
+    terminal::line(&terminal::columns(&rows, &[false, true, false, false]))?;
+    let peak = report.peak_rss_bytes.map_or_else(|| "-".to_owned(), terminal::size);
+    terminal::line(&format!(
+        "weights {}, peak memory {peak}, loaded in {:.2} s",
+        terminal::size(report.weight_bytes),
+        report.load_ms / 1e3
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}
