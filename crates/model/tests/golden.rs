@@ -73,7 +73,7 @@ fn assert_close(what: &str, found: &[f32], wanted: &[f32], bound: f32) {
 fn every_family_and_variant_gives_the_logits_of_transformers() {
     for folder in fixtures() {
         let golden = golden(&folder);
-        for &isa in Isa::available() {
+        for isa in Isa::available() {
             let found = all_logits(&mut decoder(&folder, isa, 2), &golden.ids, usize::MAX);
             assert_close(&format!("{} on {isa:?}", folder.display()), &found, &golden.floats["logits"], 1e-4);
         }
@@ -99,7 +99,9 @@ fn every_layer_gives_the_activations_of_transformers() {
         decoder.forward_probed(&[Run::tokens(sequence, &golden.ids, Want::All)], &mut logits, &mut record).unwrap();
         for (name, wanted) in &golden.floats {
             if name.starts_with("layers.") || ["embedding", "final", "logits"].contains(&name.as_str()) {
-                assert_close(&format!("{} {name}", folder.display()), &record.0[name], wanted, 1e-4);
+                // The residual stream grows to tens: its bound grows with it.
+                let bound = 1e-4 * wanted.iter().fold(1.0f32, |m, v| m.max(v.abs() / 8.0));
+                assert_close(&format!("{} {name}", folder.display()), &record.0[name], wanted, bound);
             }
         }
         assert!(record.0.contains_key("layers.0.activated"), "inner activations are named too");
@@ -111,7 +113,7 @@ fn any_cut_any_batch_and_any_threads_give_the_same_bits() {
     for name in ["gpt2", "gpt_neo", "gpt_j", "gpt_neox"] {
         let folder = fixture(name);
         let ids = golden(&folder).ids;
-        for &isa in Isa::available() {
+        for isa in Isa::available() {
             let mut decoder_1 = decoder(&folder, isa, 1);
             let whole = all_logits(&mut decoder_1, &ids, usize::MAX);
             for pieces in [1, 7] {
