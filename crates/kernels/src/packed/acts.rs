@@ -282,12 +282,7 @@ mod avx2 {
                 let v = _mm_add_epi32(v, _mm_shuffle_epi32::<0b0100_1110>(v));
                 _mm_cvtsi128_si32(_mm_add_epi32(v, _mm_shuffle_epi32::<0b1011_0001>(v)))
             };
-            super::finish_i8(
-                record,
-                d,
-                sum(_mm256_castsi256_si128(fours)),
-                sum(_mm256_extracti128_si256::<1>(fours)),
-            );
+            super::finish_i8(record, d, sum(_mm256_castsi256_si128(fours)), sum(_mm256_extracti128_si256::<1>(fours)));
         }
     }
 

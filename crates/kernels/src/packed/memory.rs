@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn refuses_what_no_machine_has() {
         for len in [usize::MAX, isize::MAX as usize, 1 << 55] {
-            assert!(matches!(Memory::zeroed(len, "a test"), Err(DeviceError::OutOfMemory { bytes, .. }) if bytes == len));
+            assert!(
+                matches!(Memory::zeroed(len, "a test"), Err(DeviceError::OutOfMemory { bytes, .. }) if bytes == len)
+            );
         }
     }
 }

@@ -12,6 +12,8 @@
 mod acts;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[doc(hidden)]
+pub mod bench;
 mod memory;
 mod plain;
 mod q4_0;

@@ -226,11 +226,15 @@ pub(crate) mod avx2 {
                 )
             };
             let join = |low, high| _mm256_or_si256(_mm256_and_si256(low, nibble), _mm256_and_si256(high, two));
-            let w0 = [join(v0, _mm256_slli_epi16::<4>(high)), join(_mm256_srli_epi16::<4>(v0), _mm256_slli_epi16::<2>(high))];
+            let w0 = [
+                join(v0, _mm256_slli_epi16::<4>(high)),
+                join(_mm256_srli_epi16::<4>(v0), _mm256_slli_epi16::<2>(high)),
+            ];
             let w1 = [join(v1, high), join(_mm256_srli_epi16::<4>(v1), _mm256_srli_epi16::<2>(high))];
             for t in 0..T {
                 // SAFETY: promised by the caller.
-                let x = unsafe { [broadcast_i32(records[t].add(8 * eight)), broadcast_i32(records[t].add(8 * eight + 4))] };
+                let x =
+                    unsafe { [broadcast_i32(records[t].add(8 * eight)), broadcast_i32(records[t].add(8 * eight + 4))] };
                 for h in 0..2 {
                     // Four products of at most 63 * 127 fit i16.
                     let four = _mm256_add_epi16(_mm256_maddubs_epi16(w0[h], x[0]), _mm256_maddubs_epi16(w1[h], x[1]));
@@ -245,7 +249,9 @@ pub(crate) mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn twice_low(v: __m256i) -> __m256i {
-        let low = _mm256_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+        let low = _mm256_setr_epi8(
+            0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13,
+        );
         _mm256_shuffle_epi8(v, low)
     }
 
@@ -253,7 +259,10 @@ pub(crate) mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn twice_high(v: __m256i) -> __m256i {
-        let high = _mm256_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+        let high = _mm256_setr_epi8(
+            2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14,
+            15,
+        );
         _mm256_shuffle_epi8(v, high)
     }
 }

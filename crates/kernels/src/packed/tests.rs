@@ -217,7 +217,10 @@ fn the_widest_integers_do_not_overflow() {
                 for isa in Isa::available() {
                     let acts = quantised(isa, packed.form(), 1, cols, &x);
                     let out = f64::from(product(&packed, isa, &acts, 0..1)[0][0]);
-                    assert!((out - wanted).abs() <= 1e-5 * wanted.abs() + 1e-3, "{isa} {dtype} {fill:#x}: {out} {wanted}");
+                    assert!(
+                        (out - wanted).abs() <= 1e-5 * wanted.abs() + 1e-3,
+                        "{isa} {dtype} {fill:#x}: {out} {wanted}"
+                    );
                 }
             }
         }
