@@ -161,7 +161,7 @@ impl<'a> Keys<'a> {
         let Some(value) = self.get(key) else { return otherwise() };
         match value.as_u64() {
             // 2^32 is beyond every bound of `Config::check`, and keeps sums of sizes from overflowing before it.
-            Some(n) if n >= 1 && n < 1 << 32 => Ok(n as usize),
+            Some(n) if (1..1 << 32).contains(&n) => Ok(n as usize),
             Some(n) => Err(ConfigError::OutOfRange { key, value: n.to_string(), range: "1 to 4294967295".into() }),
             None => Err(self.wrong_type(key, "a positive whole number", value)),
         }
