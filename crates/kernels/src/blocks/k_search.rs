@@ -95,12 +95,10 @@ fn fit_with_minimum(x: &[f32; 32], w: &[f32; 32]) -> (f32, f32) {
         let u = levels(x, inverse, -low * inverse, 0.0, 15.0);
         let m = Moments::of(x, w, &u);
         let determinant = m.w * m.uu - m.u * m.u;
-        let mut fit = (0.0, -low);
-        if determinant > 0.0 {
-            fit = ((m.w * m.xu - m.x * m.u) / determinant, (m.u * m.xu - m.uu * m.x) / determinant);
-            if fit.1 < 0.0 {
-                fit = (m.xu / m.uu, 0.0);
-            }
+        let mut fit = ((m.w * m.xu - m.x * m.u) / determinant, (m.u * m.xu - m.uu * m.x) / determinant);
+        // Where all levels are one, a minimum and a scale cannot be told apart.
+        if fit.1 < 0.0 || determinant <= 1e-6 * m.w * m.uu {
+            fit = if m.uu > 0.0 { (m.xu / m.uu, 0.0) } else { (0.0, -low) };
         }
         let error = error(x, w, &u, fit.0, fit.1);
         if error < best.0 && fit.0 >= 0.0 {
