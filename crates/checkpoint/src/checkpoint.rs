@@ -78,7 +78,7 @@ impl Checkpoint {
         if !kind.is_dir() {
             return Self::open_file(path);
         }
-        match NAMES.iter().map(|(name, format)| (path.join(name), *format)).find(|(path, _)| path.exists()) {
+        match NAMES.iter().map(|(name, format)| (path.join(name), *format)).find(|(path, _)| is_there(path)) {
             Some((index, format)) if is_index(&index) => Self::open_sharded(&index, format),
             Some((file, format)) => Self::open_single(&file, format),
             None => Err(CheckpointError::NotACheckpoint {
@@ -284,6 +284,12 @@ fn compare(found: &[TensorInfo], listed: &[String]) -> Result<(), Fault> {
         Some(extra) => Err(Fault::tensor(extra, "an entry in the index for this file", "none")),
         None => Ok(()),
     }
+}
+
+/// Whether the directory has such an entry. A link to nothing counts: passing over it would load another file than the
+/// one that was meant.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn is_index(path: &Path) -> bool {

@@ -52,6 +52,15 @@ fn never_falls_back_from_a_broken_file() {
 }
 
 #[test]
+#[cfg(unix)]
+fn never_passes_over_a_link_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("pytorch_model.bin"), small_torch()).unwrap();
+    std::os::unix::fs::symlink("../blobs/not-downloaded", folder.path().join("model.safetensors")).unwrap();
+    refuses(folder.path(), "model.safetensors: cannot open");
+}
+
+#[test]
 fn says_what_an_unsuitable_directory_holds() {
     let folder = tempfile::tempdir().unwrap();
     refuses(

@@ -1,13 +1,13 @@
 //! Files that other programs wrote: the real checkpoint of the shared data, the fixtures that transformers
-//! saved, and files of PyTorch.
+//! saved, and files of PyTorch and of the Python package gguf.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gptneo_checkpoint::{Checkpoint, Format, first_non_finite};
+use gptneo_checkpoint::{Checkpoint, Format, first_non_finite, gguf};
 use gptneo_device::DType;
 
-use crate::support::{refuses_every_truncation, repository, tinytalk};
+use crate::support::{read, refuses_every_truncation, repository, tinytalk};
 
 #[test]
 fn reads_a_trained_gpt_neo() {
@@ -135,4 +135,73 @@ fn torch_save(file: &str) -> PathBuf {
 fn refuses_every_truncation_of_a_torch_file() {
     let whole = fs::read(torch_save("state.bin")).unwrap();
     refuses_every_truncation(Format::Torch, &whole);
+}
+
+#[test]
+fn reads_what_the_python_package_gguf_writes() {
+    use DType::*;
+    let wanted: [(&str, DType, &[usize]); 7] = [
+        ("f32", F32, &[2, 3]),
+        ("f16", F16, &[2, 3]),
+        ("i64", I64, &[3]),
+        ("vector", F32, &[5]),
+        ("q8_0", Q8_0, &[2, 64]),
+        ("q4_0", Q4_0, &[2, 64]),
+        ("bf16", BF16, &[2, 64]),
+    ];
+    for (file, alignment) in [("plain.gguf", 32), ("aligned_64.gguf", 64)] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/gguf_py").join(file);
+        let checkpoint = Checkpoint::open(&path).unwrap_or_else(|error| panic!("{error}"));
+        let seen: Vec<_> =
+            checkpoint.tensors().iter().map(|t| (t.name.as_str(), t.dtype, t.shape.as_slice())).collect();
+        assert_eq!(seen, wanted);
+        assert!(checkpoint.tensors().iter().all(|t| t.offset() % alignment == 0));
+        let bytes = |name: &str| checkpoint.bytes(checkpoint.get(name).unwrap()).unwrap();
+        assert_eq!(*bytes("f32"), floats(&[0, 1, 2, 3, 4, 5]));
+        assert_eq!(*bytes("f16"), count(6, |x| half::f16::from(x).to_le_bytes()));
+        assert_eq!(*bytes("i64"), count(3, |x| i64::from(x).to_le_bytes()));
+        // The first value of the first row is -1: as bf16 0xbf80, and in q8_0 the block's smallest level.
+        assert_eq!(bytes("bf16")[..2], [0x80, 0xbf]);
+        assert_eq!(bytes("q8_0")[2] as i8, -127);
+
+        let metadata = checkpoint.gguf().unwrap();
+        assert_eq!(metadata.str("general.architecture"), Some("gpt2"));
+        assert_eq!(metadata.str("general.name"), Some("a name: é"));
+        assert_eq!(metadata.u64("gpt2.block_count"), Some(2));
+        assert_eq!(metadata.f64("gpt2.attention.layer_norm_epsilon"), Some(f64::from(1e-5f32)));
+        assert_eq!((metadata.u64("k.u8"), metadata.i64("k.i8")), (Some(255), Some(-128)));
+        assert_eq!((metadata.u64("k.u16"), metadata.i64("k.i16")), (Some(65_535), Some(-32_768)));
+        assert_eq!((metadata.u64("k.u64"), metadata.i64("k.i64")), (Some(u64::MAX), Some(i64::MIN)));
+        assert_eq!((metadata.i64("k.i32"), metadata.f64("k.f64")), (Some(i64::from(i32::MIN)), Some(0.1)));
+        assert_eq!(metadata.bool("k.bool"), Some(true));
+        assert_eq!(metadata.strings("tokenizer.ggml.tokens").unwrap(), ["a", "Ġthe", "\n", ""]);
+        assert_eq!(metadata.i64s("tokenizer.ggml.token_type"), Some(vec![1, 1, 3, 6]));
+        assert_eq!(metadata.get("k.floats"), Some(&vec![0.5f32, -0.5].into()));
+        assert_eq!(metadata.get("k.bools"), Some(&vec![true, false].into()));
+        refuses_every_truncation_of_the_header(&path, checkpoint.tensors()[0].offset());
+    }
+}
+
+fn refuses_every_truncation_of_the_header(path: &Path, header_bytes: u64) {
+    let whole = fs::read(path).unwrap();
+    for len in 0..header_bytes as usize {
+        assert!(read(Format::Gguf, &whole[..len]).is_err(), "accepted the first {len} bytes of {}", path.display());
+    }
+}
+
+#[test]
+fn writes_the_same_bytes_as_the_python_package_gguf() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["plain.gguf", "aligned_64.gguf"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/gguf_py").join(file);
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let table: Vec<_> = checkpoint.tensors().iter().map(|t| (t.name.clone(), t.dtype, t.shape.clone())).collect();
+        let copy = folder.path().join(file);
+        let mut writer = gguf::Writer::create(&copy, checkpoint.gguf().unwrap(), &table).unwrap();
+        for tensor in checkpoint.tensors() {
+            writer.write(&checkpoint.bytes(tensor).unwrap()).unwrap();
+        }
+        writer.finish().unwrap();
+        assert!(fs::read(&copy).unwrap() == fs::read(&path).unwrap(), "{file} differs");
+    }
 }
