@@ -207,8 +207,46 @@ def pickle_seeds():
     yield "hostile-script", archive(dump(small), more=[("m/constants.pkl", b"")])
 
 
+# ---- tokenizers
+
+
+def tokenizer(**changes):
+    vocab = ["h", "e", "l", "o", "\u0120", "he", "ll", "hell", "hello", "\u010a", "'", "s", "\u00c3", "\u00a9", "\u00c3\u00a9"]
+    added = [{"id": 20, "content": "<|endoftext|>", "special": True, "normalized": False}, {"id": 21, "content": "  "}]
+    model = {"type": "BPE", "vocab": {token: id for id, token in enumerate(vocab)}, "merges": ["h e", "l l", "he ll", "hell o", "\u00c3 \u00a9"]}
+    model.update(changes.pop("model", {}))
+    level = {"type": "ByteLevel", "add_prefix_space": False}
+    whole = {"version": "1.0", "added_tokens": added, "normalizer": {"type": "NFC"}, "pre_tokenizer": level, "decoder": level, "model": model}
+    whole.update(changes)
+    return json.dumps(whole).encode()
+
+
+def tokenizer_json_seeds():
+    yield "valid-small", tokenizer()
+    yield "valid-pairs", tokenizer(model={"merges": [["h", "e"], ["l", "l"]], "ignore_merges": True})
+    yield "valid-unknown", tokenizer(model={"unk_token": "o", "fuse_unk": True}, normalizer=None)
+    forms = [{"type": name} for name in ("NFD", "NFKC", "NFKD")]
+    yield "valid-forms", tokenizer(normalizer={"type": "Sequence", "normalizers": forms})
+    strips = {"id": 9, "content": "\u010a", "single_word": True, "lstrip": True, "rstrip": True}
+    yield "valid-flags", tokenizer(added_tokens=[strips], pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]})
+    yield "hostile-empty", b"{}"
+    yield "hostile-id", tokenizer(model={"vocab": {"h": 4294967295}, "merges": []})
+    yield "hostile-twice", tokenizer(model={"vocab": {"h": 0, "e": 0}, "merges": []})
+    yield "hostile-merge", tokenizer(model={"merges": ["h o"]})
+    yield "hostile-model", tokenizer(model={"type": "Unigram", "vocab": [["h", -1.5]]})
+    yield "hostile-normalizer", tokenizer(normalizer={"type": "Replace", "pattern": {"Regex": "(a*)*"}, "content": ""})
+    yield "hostile-depth", b'{"normalizer":' + b'{"type":"Sequence","normalizers":[' * 200
+    yield "hostile-surrogate", rb'{"model":{"vocab":{"\ud800":0},"merges":[]}}'
+    yield "files-small", b'{"a":0,"b":1,"ab":2,"<|endoftext|>":5}\xff#version: 0.2\na b\n'
+
+
 if __name__ == "__main__":
-    for target, seeds in (("safetensors", safetensors_seeds), ("gguf", gguf_seeds), ("pickle", pickle_seeds)):
+    for target, seeds in (
+        ("safetensors", safetensors_seeds),
+        ("gguf", gguf_seeds),
+        ("pickle", pickle_seeds),
+        ("tokenizer_json", tokenizer_json_seeds),
+    ):
         for name, data in seeds():
             write(target, name, data)
         print(target, len(os.listdir(CORPUS / target)), "files")

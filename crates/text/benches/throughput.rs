@@ -3,6 +3,8 @@
 //! `cargo bench -p gptneo-text -- TOKENIZER_JSON FILE...` prints MB/s of UTF-8 for each file (plain text): cold with an
 //! empty word cache, and the best of five with a warm one.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports")]
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -8,6 +8,9 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use crate::error::{Result, TextError};
 use crate::pieces::AddedToken;
 
+/// Up to this much content the fastest automaton is small: a few MiB.
+const DFA_BYTES: usize = 4 << 10;
+
 /// A stretch of text, or the added token that stood there.
 pub(crate) enum Stretch<'t> {
     Text(&'t str),
@@ -23,10 +26,12 @@ pub(crate) struct AddedTokens {
 impl AddedTokens {
     /// A finder of `tokens`, none of which may be empty.
     pub(crate) fn new(tokens: Vec<AddedToken>) -> Result<Self> {
+        let bytes: usize = tokens.iter().map(|token| token.content.len()).sum();
+        let kind = if bytes <= DFA_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let finder = (!tokens.is_empty()).then(|| {
             AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .kind(Some(kind))
                 .build(tokens.iter().map(|token| &token.content))
         });
         let finder = finder.transpose().map_err(|error| TextError::Malformed {

@@ -66,14 +66,13 @@ impl Encoder {
                 ids.extend_from_slice(symbols);
                 return Ok(());
             };
-            let slot = cache.slot(key);
-            if slot.key == key {
-                ids.extend(slot.ids.iter().take_while(|&&id| id != MISSING));
+            if let Some(slot) = cache.find(key) {
+                slot.append_to(ids);
                 return Ok(());
             }
             self.word(vocabulary, &text[start..end], symbols, merge)?;
             ids.extend_from_slice(symbols);
-            slot.fill(key, symbols);
+            cache.insert(key, symbols);
             Ok(())
         })
     }
@@ -142,40 +141,86 @@ impl Scratch {
     }
 }
 
-/// Words of up to 15 bytes that became up to four tokens.
+/// Words of up to 15 bytes that became up to four tokens. It grows with the text, so that a prompt does not pay for what
+/// a corpus needs.
 struct WordCache {
     slots: Vec<Slot>,
+    /// The slot of a word is its hash shifted right by this.
+    shift: u32,
+    filled: usize,
 }
 
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Slot {
     /// The word's bytes, its length in the top byte; 0 is no word.
     key: u128,
+    /// The ids; how many there are stands above the last.
     ids: [u32; 4],
 }
 
+const COUNT_SHIFT: u32 = 24;
+const _: () = assert!(crate::vocabulary::ID_LIMIT <= 1 << COUNT_SHIFT);
+
 impl Slot {
-    fn fill(&mut self, key: u128, ids: &[u32]) {
-        if ids.len() <= self.ids.len() {
-            self.key = key;
-            self.ids = [MISSING; 4];
-            self.ids[..ids.len()].copy_from_slice(ids);
-        }
+    const EMPTY: Self = Self { key: 0, ids: [0; 4] };
+
+    fn new(key: u128, ids: &[u32]) -> Option<Self> {
+        let mut slot = Self { key, ..Self::EMPTY };
+        slot.ids.get_mut(..ids.len())?.copy_from_slice(ids);
+        slot.ids[3] |= (ids.len() as u32) << COUNT_SHIFT;
+        Some(slot)
+    }
+
+    /// Appends the ids: all four at once, and then only as many as there are.
+    fn append_to(&self, ids: &mut Vec<u32>) {
+        let [a, b, c, last] = self.ids;
+        let count = (last >> COUNT_SHIFT) as usize;
+        let from = ids.len();
+        ids.extend_from_slice(&[a, b, c, last & ((1 << COUNT_SHIFT) - 1)]);
+        ids.truncate(from + count);
     }
 }
 
 impl WordCache {
-    const BITS: u32 = 15;
+    const SMALLEST: u32 = 10;
+    /// 4 MiB, which holds the words of most English text.
+    const LARGEST: u32 = 17;
     const LONGEST: usize = 15;
 
     fn new() -> Self {
-        Self { slots: vec![Slot { key: 0, ids: [0; 4] }; 1 << Self::BITS] }
+        Self { slots: vec![Slot::EMPTY; 1 << Self::SMALLEST], shift: 64 - Self::SMALLEST, filled: 0 }
     }
 
-    fn slot(&mut self, key: u128) -> &mut Slot {
+    fn place(&self, key: u128) -> usize {
         let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let hash = (folded ^ folded >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
-        &mut self.slots[(hash >> (64 - Self::BITS)) as usize]
+        (hash >> self.shift) as usize
+    }
+
+    /// The slot of the word, if it is in it.
+    fn find(&self, key: u128) -> Option<&Slot> {
+        let slot = &self.slots[self.place(key)];
+        (slot.key == key).then_some(slot)
+    }
+
+    fn insert(&mut self, key: u128, ids: &[u32]) {
+        let Some(slot) = Slot::new(key, ids) else { return };
+        if self.filled > self.slots.len() / 2 && self.shift > 64 - Self::LARGEST {
+            self.shift -= 1;
+            let larger = vec![Slot::EMPTY; 2 * self.slots.len()];
+            self.filled = 0;
+            for slot in std::mem::replace(&mut self.slots, larger).into_iter().filter(|slot| slot.key != 0) {
+                self.put(slot);
+            }
+        }
+        self.put(slot);
+    }
+
+    fn put(&mut self, slot: Slot) {
+        let at = self.place(slot.key);
+        self.filled += usize::from(self.slots[at].key == 0);
+        self.slots[at] = slot;
     }
 
     /// The word itself as a number, if it is short enough.
@@ -197,5 +242,41 @@ impl WordCache {
             }
         };
         Some(word | (len as u128) << 120)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_forgets_but_never_lies() {
+        let mut cache = WordCache::new();
+        let words: Vec<String> = (0..300_000).map(|i| format!("w{i}")).collect();
+        let key = |word: &str| WordCache::key(word.as_bytes(), 0, word.len()).unwrap();
+        let ids = |i: usize| [i as u32, 7, 1 << 20, 9][..=i % 4].to_vec();
+        for (i, word) in words.iter().enumerate() {
+            cache.insert(key(word), &ids(i));
+        }
+        let mut kept = 0;
+        for (i, word) in words.iter().enumerate() {
+            let mut found = vec![5];
+            if let Some(slot) = cache.find(key(word)) {
+                slot.append_to(&mut found);
+                assert_eq!(found[1..], ids(i));
+                kept += 1;
+            }
+        }
+        assert_eq!(cache.slots.len(), 1 << WordCache::LARGEST);
+        assert!(kept > 100_000, "{kept}");
+    }
+
+    #[test]
+    fn a_key_is_the_word_and_nothing_around_it() {
+        let key = |text: &str, start, end| WordCache::key(text.as_bytes(), start, end);
+        assert_eq!(key("xxabcxxxxxxxxxxxxxxxxxxxxxx", 2, 5), key("abc", 0, 3));
+        assert_ne!(key("a", 0, 1), key("a\0", 0, 2));
+        assert_eq!(key(&"y".repeat(40), 3, 18), key(&"y".repeat(15), 0, 15));
+        assert_eq!(key(&"y".repeat(40), 3, 19), None);
     }
 }

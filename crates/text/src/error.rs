@@ -142,3 +142,12 @@ pub enum TextError {
 }
 
 pub(crate) type Result<T> = std::result::Result<T, TextError>;
+
+/// `text` as an error shows it: what comes from a file may be megabytes long.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 200;
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST)])
+}

@@ -5,7 +5,7 @@ pub(crate) mod directory;
 pub(crate) mod gguf;
 pub(crate) mod tokenizer_json;
 
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 
 /// The largest file that is read, in bytes: twice the largest `tokenizer.json` in use.
 const FILE_LIMIT: u64 = 64 << 20;
@@ -21,7 +21,7 @@ fn check_size(file: &'static str, found: u64) -> Result<()> {
 }
 
 fn malformed(file: &'static str, detail: impl ToString) -> TextError {
-    TextError::Malformed { file, detail: detail.to_string() }
+    TextError::Malformed { file, detail: shown(&detail.to_string()) }
 }
 
 /// The tokens of `left right`: exactly one space, something on both sides.

@@ -7,7 +7,7 @@ use crate::added::AddedTokens;
 use crate::alphabet;
 use crate::decode::{self, Special, TextStream};
 use crate::encode::{Encoder, MISSING, Scratch};
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 use crate::merges::Merges;
 use crate::pieces::{AddedToken, Pieces};
 use crate::read;
@@ -22,8 +22,8 @@ const END_OF_TEXT: &str = "<|endoftext|>";
 const ADDED_LIMIT: usize = 1 << 16;
 const ADDED_BYTES_LIMIT: usize = 1 << 20;
 
-/// Idle sets of encoding buffers that are kept, about 1.5 MiB each.
-const SCRATCH_KEPT: usize = 16;
+/// Idle sets of encoding buffers that are kept, up to 5 MiB each.
+const SCRATCH_KEPT: usize = 8;
 
 /// A byte-level BPE tokenizer of the GPT-Neo line: strings to ids and back.
 ///
@@ -272,7 +272,7 @@ impl Tokenizer {
 
 fn role(vocabulary: &Vocabulary, role: &'static str, token: Option<&str>) -> Result<Option<u32>> {
     let Some(token) = token else { return Ok(None) };
-    let missing = || TextError::RoleOutsideVocabulary { role, token: token.into() };
+    let missing = || TextError::RoleOutsideVocabulary { role, token: shown(token) };
     vocabulary.id_of(token).ok_or_else(missing).map(Some)
 }
 
@@ -281,7 +281,7 @@ fn merge_ids(vocabulary: &Vocabulary, merges: &[(String, String)]) -> Result<Vec
     let mut ids = Vec::with_capacity(merges.len());
     for (index, (left, right)) in merges.iter().enumerate() {
         let id = |token: &str| {
-            let missing = || TextError::MergeOutsideVocabulary { index, token: token.into() };
+            let missing = || TextError::MergeOutsideVocabulary { index, token: shown(token) };
             vocabulary.id_of(token).ok_or_else(missing)
         };
         product.clear();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::alphabet;
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 
 /// Ids run below this: sixteen times the largest vocabulary in use, and still a table of 64 MiB at most.
 pub(crate) const ID_LIMIT: u32 = 1 << 22;
@@ -50,10 +50,10 @@ impl Vocabulary {
             return Err(TextError::TooLarge { what: "token id", found: id.into(), limit: u64::from(ID_LIMIT) - 1 });
         }
         if let Some(first) = self.id_of(name) {
-            return Err(TextError::DuplicateToken { token: name.into(), first, second: id });
+            return Err(TextError::DuplicateToken { token: shown(name), first, second: id });
         }
         if let Some(first) = self.name(id) {
-            return Err(TextError::DuplicateId { id, first: first.into(), second: name.into() });
+            return Err(TextError::DuplicateId { id, first: shown(first), second: shown(name) });
         }
         let span = self.append(bytes)?;
         let at = id as usize;

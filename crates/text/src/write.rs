@@ -83,12 +83,13 @@ impl Serialize for Entries<'_> {
     }
 }
 
-/// As `"left right"`, which every reader knows, unless a token has a space in it.
+/// As `"left right"`, which every reader knows, unless a token is empty or has a space in it.
 struct Merges<'a>(&'a [(String, String)]);
 
 impl Serialize for Merges<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        if self.0.iter().any(|(left, right)| left.contains(' ') || right.contains(' ')) {
+        let unclear = |token: &str| token.is_empty() || token.contains(' ');
+        if self.0.iter().any(|(left, right)| unclear(left) || unclear(right)) {
             return self.0.serialize(serializer);
         }
         serializer.collect_seq(self.0.iter().map(|(left, right)| format!("{left} {right}")))
@@ -199,8 +200,8 @@ pub(crate) fn gguf(pieces: &Pieces, vocabulary: &Vocabulary, roles: [Option<u32>
     for token in &pieces.added {
         token_types[token.id as usize] = if token.special { CONTROL } else { USER_DEFINED };
     }
-    // A merge with anything but byte-level characters can never apply, and could not be written with one space.
-    let spelled = |token: &str| alphabet::bytes_of(token).is_some();
+    // A merge of nothing, or with anything but byte-level characters, can never apply and could not be written.
+    let spelled = |token: &str| alphabet::bytes_of(token).is_some_and(|bytes| !bytes.is_empty());
     let merges = pieces.merges.iter().filter(|(left, right)| spelled(left) && spelled(right));
     let [bos, eos, unk] = roles;
     Ok(GgufParts {

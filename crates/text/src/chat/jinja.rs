@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::Message;
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 
 const NAME: &str = "chat";
 
@@ -80,7 +80,7 @@ fn fault(error: &Error) -> TextError {
         detail = format!("{detail}: {inner}");
         cause = inner.source();
     }
-    TextError::Template { template: NAME.into(), detail }
+    TextError::Template { template: NAME.into(), detail: shown(&detail) }
 }
 
 /// Collects output up to [`OUTPUT_LIMIT`].

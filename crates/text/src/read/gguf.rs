@@ -4,7 +4,7 @@
 //! tokenizer imply NFC, as in the `tokenizer.json` they were made from.
 
 use super::malformed;
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 use crate::normal::NormalForm;
 use crate::pieces::{AddedToken, Pieces, Roles};
 
@@ -93,7 +93,7 @@ impl GgufParts {
 }
 
 pub(crate) fn pieces<S: AsRef<str>>(parts: &GgufTokenizer<'_, S>) -> Result<Pieces> {
-    let unsupported = |what: String| Err(TextError::Unsupported { file: FILE, what });
+    let unsupported = |what: String| Err(TextError::Unsupported { file: FILE, what: shown(&what) });
     if parts.model != "gpt2" {
         return unsupported(format!("the tokenizer model {:?}", parts.model));
     }

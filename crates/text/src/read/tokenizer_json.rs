@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{check_size, malformed};
-use crate::error::{Result, TextError};
+use crate::error::{Result, TextError, shown};
 use crate::normal::NormalForm;
 use crate::pieces::{AddedToken, Pieces};
 
@@ -232,5 +232,5 @@ fn collect_forms(component: &Component, forms: &mut Vec<NormalForm>) -> Result<(
 }
 
 fn unsupported(what: impl Into<String>) -> TextError {
-    TextError::Unsupported { file: FILE, what: what.into() }
+    TextError::Unsupported { file: FILE, what: shown(&what.into()) }
 }

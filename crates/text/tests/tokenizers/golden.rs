@@ -1,12 +1,12 @@
 //! Ids that other implementations gave: OpenAI's for r50k, llama.cpp's for GPT-2, transformers' for a pruned GPT-2
 //! vocabulary, and the reference library's for our own sentences under both tokenizers of the line.
 
-mod data;
-
 use std::fs;
 
 use gptneo_text::{Special, Tokenizer};
 use serde_json::Value;
+
+use crate::data;
 
 /// The text becomes these ids, and they the text again.
 fn check(tokenizer: &Tokenizer, text: &str, ids: &[u32]) {
