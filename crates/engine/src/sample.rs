@@ -163,7 +163,10 @@ impl Sample {
         if !cut {
             let (rest, cut) = self.emitter.finish();
             join(piece, rest);
-            self.cause = cut.or(self.cause.take());
+            // What was called off stays so, whatever its last words were.
+            if self.cause != Some(Cause::Cancelled) {
+                self.cause = cut.or(self.cause.take());
+            }
         }
     }
 

@@ -398,3 +398,256 @@ fn exp(x: f32) -> f32 {
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     if x < -87.0 { 0.0 } else { series * power }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noisy(vocab: usize, spread: f64, seed: u64) -> Vec<f32> {
+        // Roughly normal: real logits have few large values.
+        let noise = Noise(seed);
+        let unit = |i: usize| noise.uniform(i as u32) - 0.5;
+        (0..vocab).map(|i| ((0..6).map(|j| unit(6 * i + j)).sum::<f64>() * spread) as f32).collect()
+    }
+
+    /// Probabilities by the definitions of the module, plainly: sorted in f64, renormalised after each filter.
+    fn reference(sampling: &Sampling, logits: &[f32]) -> Vec<f64> {
+        let t = f64::from(sampling.temperature);
+        let max = logits.iter().fold(f64::NEG_INFINITY, |m, &l| m.max(f64::from(l)));
+        let mut kept: Vec<(usize, f64)> =
+            logits.iter().map(|&l| ((f64::from(l) - max) / t).exp()).enumerate().filter(|(_, w)| *w > 0.0).collect();
+        let normalise = |kept: &mut Vec<(usize, f64)>| {
+            let sum: f64 = kept.iter().map(|(_, w)| w).sum();
+            kept.iter_mut().for_each(|(_, w)| *w /= sum);
+        };
+        let reach = |kept: &mut Vec<(usize, f64)>, mass: f64| {
+            let mut sum = 0.0;
+            let enough = kept.iter().position(|(_, p)| {
+                sum += p;
+                sum >= mass
+            });
+            kept.truncate(enough.map_or(kept.len(), |at| at + 1));
+        };
+        kept.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        if sampling.top_k > 0 {
+            kept.truncate(sampling.top_k);
+        }
+        normalise(&mut kept);
+        if sampling.top_p < 1.0 {
+            reach(&mut kept, f64::from(sampling.top_p));
+            normalise(&mut kept);
+        }
+        let floor = kept[0].1 * f64::from(sampling.min_p);
+        kept.retain(|(_, p)| *p >= floor);
+        normalise(&mut kept);
+        if sampling.typical < 1.0 {
+            let entropy: f64 = kept.iter().map(|(_, p)| -p * p.ln()).sum();
+            kept.sort_by(|a, b| {
+                let shift = |p: f64| (-p.ln() - entropy).abs();
+                shift(a.1).total_cmp(&shift(b.1)).then(a.0.cmp(&b.0))
+            });
+            reach(&mut kept, f64::from(sampling.typical));
+            normalise(&mut kept);
+        }
+        let mut all = vec![0.0; logits.len()];
+        kept.into_iter().for_each(|(id, p)| all[id] = p);
+        all
+    }
+
+    /// Draws many times and compares with the reference by chi-square.
+    fn check(change: impl Fn(&mut Sampling)) {
+        const ROUNDS: usize = 30_000;
+        let mut sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+        change(&mut sampling);
+        let logits = noisy(50, 4.0, 3);
+        let wanted = reference(&sampling, &logits);
+        let mut sampler = Sampler::default();
+        let mut counts = vec![0usize; logits.len()];
+        for step in 0..ROUNDS {
+            let draw = Draw { seed: 17, sample: step % 3, step };
+            counts[sampler.draw(&sampling, draw, &logits).unwrap() as usize] += 1;
+        }
+        let (mut chi_square, mut cells, mut rare) = (0.0, 0, (0.0, 0.0));
+        for (&count, &p) in counts.iter().zip(&wanted) {
+            assert!(p > 0.0 || count == 0, "{sampling:?} drew a token that is not there");
+            let expected = p * ROUNDS as f64;
+            if expected < 10.0 {
+                rare = (rare.0 + count as f64, rare.1 + expected);
+            } else {
+                chi_square += (count as f64 - expected).powi(2) / expected;
+                cells += 1;
+            }
+        }
+        if rare.1 > 5.0 {
+            chi_square += (rare.0 - rare.1).powi(2) / rare.1;
+        }
+        // Five standard deviations of a chi-square variable above its mean.
+        let limit = f64::from(cells) + 5.0 * (2.0 * f64::from(cells)).sqrt() + 1.0;
+        assert!(chi_square < limit, "{sampling:?}: {chi_square} of {cells} cells");
+    }
+
+    #[test]
+    fn draws_from_the_distribution() {
+        check(|_| {});
+        check(|s| s.temperature = 0.6);
+        check(|s| s.temperature = 3.0);
+        check(|s| s.top_k = 1);
+        check(|s| s.top_k = 7);
+        check(|s| s.top_p = 0.8);
+        check(|s| s.top_p = 0.05);
+        check(|s| s.min_p = 0.1);
+        check(|s| s.min_p = 1.0);
+        check(|s| s.typical = 0.5);
+        check(|s| s.typical = 0.95);
+        check(|s| (s.top_k, s.top_p, s.min_p, s.typical) = (30, 0.9, 0.02, 0.9));
+        check(|s| (s.top_p, s.min_p) = (0.9, 0.05));
+        check(|s| (s.top_k, s.typical) = (20, 0.6));
+        check(|s| (s.top_k, s.min_p) = (20, 0.2));
+    }
+
+    /// The set that the sampler would draw from.
+    fn kept(sampling: &Sampling, logits: &[f32]) -> Vec<u32> {
+        let mut sampler = Sampler::default();
+        let mut found: Vec<u32> =
+            (0..4000).map(|step| sampler.draw(sampling, Draw { seed: 1, sample: 0, step }, logits).unwrap()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn of_equal_logits_the_lower_ids_stay() {
+        let sampling = Sampling { temperature: 1.0, top_k: 2, ..Sampling::default() };
+        assert_eq!(kept(&sampling, &[1.0, 2.0, 2.0, 2.0]), [1, 2]);
+        let sampling = Sampling { temperature: 1.0, top_p: 0.5, ..Sampling::default() };
+        assert_eq!(kept(&sampling, &[1.0; 4]), [0, 1]);
+    }
+
+    #[test]
+    fn keeps_the_same_sets_in_a_large_vocabulary() {
+        // Filters that must look further than their first guess.
+        let logits = noisy(3000, 1.0, 5);
+        for (top_p, typical) in [(0.6, 1.0), (0.99, 1.0), (1.0, 0.6), (1.0, 0.99), (0.9, 0.9)] {
+            let sampling = Sampling { temperature: 1.0, top_p, typical, ..Sampling::default() };
+            let mut sampler = Sampler::default();
+            sampler.draw(&sampling, Draw { seed: 1, sample: 0, step: 0 }, &logits).unwrap();
+            let wanted = reference(&sampling, &logits).iter().filter(|p| **p > 0.0).count();
+            // Weights are f32: the border may lie one token further.
+            assert!(sampler.candidates.len().abs_diff(wanted) <= 1, "{sampling:?}");
+        }
+    }
+
+    #[test]
+    fn greedy_takes_the_lowest_of_the_largest() {
+        let draw = Draw { seed: 0, sample: 0, step: 0 };
+        let choose = |logits: &[f32]| Sampler::default().draw(&Sampling::default(), draw, logits);
+        assert_eq!(choose(&[0.0, 3.0, 3.0]), Ok(1));
+        assert_eq!(choose(&[-0.0, 0.0]), Ok(0));
+        assert_eq!(choose(&[f32::NEG_INFINITY, -5.0]), Ok(1));
+        assert_eq!(choose(&[f32::NEG_INFINITY]), Err(SamplingError::AllForbidden));
+        assert!(matches!(choose(&[0.0, f32::NAN]), Err(SamplingError::NotFinite { id: 1, .. })));
+        assert_eq!(choose(&[0.0, f32::INFINITY]), Err(SamplingError::NotFinite { id: 1, value: f32::INFINITY }));
+    }
+
+    #[test]
+    fn survives_extreme_temperatures_and_logits() {
+        let draw = |step| Draw { seed: 4, sample: 0, step };
+        for temperature in [f32::MIN_POSITIVE, 1e-30, 1e30, f32::MAX] {
+            for logits in [[1.0, 2.0, -3.0], [f32::MAX, f32::MIN, 0.0], [f32::NEG_INFINITY, 1.0, f32::MIN]] {
+                for (top_k, top_p, typical) in [(0, 1.0, 1.0), (2, 1.0, 1.0), (0, 0.5, 1.0), (0, 1.0, 0.5)] {
+                    let sampling = Sampling { temperature, top_k, top_p, typical, ..Sampling::default() };
+                    for step in 0..20 {
+                        let id = Sampler::default().draw(&sampling, draw(step), &logits).unwrap();
+                        assert!(logits[id as usize] > f32::NEG_INFINITY);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_depends_on_seed_sample_and_step_alone() {
+        let sampling = Sampling { temperature: 1.0, ..Sampling::default() };
+        let logits = noisy(1000, 1.0, 8);
+        let draw =
+            |seed, sample, step| Sampler::default().draw(&sampling, Draw { seed, sample, step }, &logits).unwrap();
+        assert_eq!(draw(1, 2, 3), draw(1, 2, 3));
+        let all = [draw(1, 2, 3), draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4), draw(u64::MAX, 255, 2047)];
+        let mut distinct = all.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert!(distinct.len() >= 4, "{all:?}");
+    }
+
+    fn altered(change: impl Fn(&mut Sampling), tokens: &[u32], prompt: usize, logits: &[f32]) -> Vec<f32> {
+        let mut sampling = Sampling::default();
+        change(&mut sampling);
+        let history = History { tokens, prompt };
+        let choice = Choice { sampling: &sampling, history, forbidden: &[], rails: &[], sample: 0 };
+        let mut logits = logits.to_vec();
+        Sampler::default().alter(&choice, &mut logits);
+        logits
+    }
+
+    #[test]
+    fn the_repetition_penalty_divides_or_multiplies_once() {
+        let logits = [2.0, -2.0, 4.0, 1.0];
+        let penalty = |s: &mut Sampling| (s.repeat_penalty, s.repeat_last_n) = (2.0, None);
+        assert_eq!(altered(penalty, &[0, 1, 0, 0], 4, &logits), [1.0, -4.0, 4.0, 1.0]);
+        let last = |s: &mut Sampling| (s.repeat_penalty, s.repeat_last_n) = (2.0, Some(1));
+        assert_eq!(altered(last, &[0, 1, 2], 1, &logits), [2.0, -2.0, 2.0, 1.0]);
+        let none = |s: &mut Sampling| (s.repeat_penalty, s.repeat_last_n) = (2.0, Some(0));
+        assert_eq!(altered(none, &[0, 1, 2], 1, &logits), logits);
+    }
+
+    #[test]
+    fn presence_and_frequency_count_what_was_generated() {
+        let penalties = |s: &mut Sampling| (s.presence_penalty, s.frequency_penalty) = (0.5, 0.25);
+        assert_eq!(altered(penalties, &[0, 1, 1, 2], 1, &[1.0; 4]), [1.0, 0.0, 0.25, 1.0]);
+    }
+
+    #[test]
+    fn bias_comes_before_penalties() {
+        let change = |s: &mut Sampling| (s.logit_bias, s.repeat_penalty) = (vec![(0, 3.0)], 2.0);
+        assert_eq!(altered(change, &[0], 1, &[1.0, 1.0]), [2.0, 1.0]);
+    }
+
+    #[test]
+    fn the_exponential_is_exact_to_its_bound() {
+        for i in 0..200_000 {
+            let x = -87.0 * i as f32 / 200_000.0;
+            let wanted = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - wanted).abs() / wanted;
+            assert!(error < 2e-7, "exp({x}): {error}");
+        }
+        assert_eq!((exp(0.0), exp(-88.0), exp(f32::NEG_INFINITY)), (1.0, 0.0, 0.0));
+    }
+
+    #[test]
+    #[ignore = "measures; run with --release --ignored --nocapture"]
+    fn timing() {
+        let logits = noisy(50_257, 8.0, 1);
+        let settings = |change: &dyn Fn(&mut Sampling)| {
+            let mut sampling = Sampling { temperature: 0.8, ..Sampling::default() };
+            change(&mut sampling);
+            sampling
+        };
+        let all: [(&str, Sampling); 7] = [
+            ("greedy", Sampling::default()),
+            ("temperature", settings(&|_| {})),
+            ("top_k 40", settings(&|s| s.top_k = 40)),
+            ("top_p 0.95", settings(&|s| s.top_p = 0.95)),
+            ("top_k 40, top_p 0.95, min_p 0.05", settings(&|s| (s.top_k, s.top_p, s.min_p) = (40, 0.95, 0.05))),
+            ("min_p 0.05", settings(&|s| s.min_p = 0.05)),
+            ("typical 0.9", settings(&|s| s.typical = 0.9)),
+        ];
+        let mut sampler = Sampler::default();
+        for (name, sampling) in all {
+            let began = std::time::Instant::now();
+            for step in 0..300 {
+                sampler.draw(&sampling, Draw { seed: 1, sample: 0, step }, &logits).unwrap();
+            }
+            println!("{name}: {:?} a token", began.elapsed() / 300);
+        }
+    }
+}

@@ -174,6 +174,16 @@ impl Scheduler {
         }
     }
 
+    /// Requests that were not begun, in the order in which they will be.
+    pub fn waiting(&self) -> impl Iterator<Item = Ticket> {
+        self.waiting.iter().map(|task| task.ticket)
+    }
+
+    /// Frees the memory of kept beginnings.
+    pub fn forget_prefixes(&mut self) {
+        while self.retained.drop_oldest(self.model.as_mut()) {}
+    }
+
     /// Whether a step has anything to do.
     pub fn idle(&self) -> bool {
         self.waiting.is_empty() && self.live.is_empty() && self.events.is_empty()
@@ -181,7 +191,7 @@ impl Scheduler {
 
     /// The model, with all the room that kept beginnings took.
     pub(crate) fn model(&mut self) -> &mut dyn LanguageModel {
-        while self.retained.drop_oldest(self.model.as_mut()) {}
+        self.forget_prefixes();
         self.model.as_mut()
     }
 
@@ -637,10 +647,11 @@ impl Scheduler {
                 self.release(task, true);
                 continue;
             }
-            let task = &mut self.live[at];
-            for index in 0..task.track_count() {
-                if matches!(task.body, Body::Samples(_)) && !task.wants(index) {
-                    task.track_mut(index).close(self.model.as_mut());
+            let Body::Samples(samples) = &mut self.live[at].body else { continue };
+            for sample in samples.iter_mut().filter(|sample| sample.done()) {
+                sample.track.close(self.model.as_mut());
+                if let (Some(draft), Some(drafter)) = (sample.draft.take(), &mut self.drafter) {
+                    drafter.close(draft);
                 }
             }
         }

@@ -69,7 +69,8 @@ impl Drafter {
     fn follow(&mut self, sample: &mut Sample) {
         let draft = sample.draft.get_or_insert_with(|| Track::new(Vec::new()));
         let same = crate::prefix::common(&draft.tokens[..draft.held], &sample.track.tokens);
-        draft.hold_only(self.model.as_mut(), same);
+        // One token at least is appended, for its logits.
+        draft.hold_only(self.model.as_mut(), same.min(sample.track.tokens.len() - 1));
         draft.tokens.clone_from(&sample.track.tokens);
     }
 

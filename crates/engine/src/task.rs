@@ -234,6 +234,9 @@ impl Task {
         step: &mut Step<'_>,
         events: &mut Vec<Event>,
     ) -> Result<(), EngineError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         match &mut self.body {
             Body::Prefill(track) => {
                 if self.terms.judges_prompt() {

@@ -405,3 +405,24 @@ pub(crate) fn run(engine: &mut Engine, request: Request) -> Vec<Generation> {
 pub(crate) fn sampled(seed: u64) -> Sampling {
     Sampling { temperature: 1.0, seed, ..Sampling::default() }
 }
+
+/// A small random number generator for tests.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// Uniform below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        (mix(self.0) % end as u64) as usize
+    }
+
+    /// Once in `times`.
+    pub(crate) fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// Uniform from `low` to `high`, both included.
+    pub(crate) fn from(&mut self, low: usize, high: usize) -> usize {
+        low + self.below(high - low + 1)
+    }
+}
