@@ -53,10 +53,10 @@ impl Hub {
                 why: "wanted 64 hexadecimal digits".to_owned(),
             })?),
         };
-        if let (Some(expected), Ok(there)) = (&expected, fs::metadata(what.dest)) {
-            if digest::of_file(what.dest, expected)? == *expected {
-                return Ok(there.len());
-            }
+        if let (Some(expected), Ok(there)) = (&expected, fs::metadata(what.dest))
+            && digest::of_file(what.dest, expected)? == *expected
+        {
+            return Ok(there.len());
         }
         if self.settings.offline {
             return Err(HubError::OfflineUrl { url: location.shown() });

@@ -25,7 +25,7 @@
 //!   are continued by `Range`.
 //! - Two processes or threads pulling the same model fetch each file once (advisory locks where Python's are).
 //! - The token goes to the endpoint and to nobody else; redirects lead neither from https to http, nor from outside into
-//!   a private network ([`address`](self#redirects)).
+//!   a private network (see below).
 //! - Names from the server are hostile until proven otherwise: nothing is written outside the cache.
 //!
 //! The tests in `tests/hub` hold all of these against a server that cuts, lies, redirects and refuses.

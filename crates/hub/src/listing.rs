@@ -181,11 +181,11 @@ fn cached(id: &ModelId, shelf: &Shelf) -> Vec<Cached> {
         .collect();
     let (mut bytes, mut modified) = (0, None);
     for entry in fs::read_dir(shelf.blobs()).into_iter().flatten().flatten() {
-        if entry.path().extension().is_some_and(|e| e == "incomplete") {
-            if let Ok(data) = entry.metadata() {
-                bytes += data.len();
-                modified = modified.max(data.modified().ok());
-            }
+        if entry.path().extension().is_some_and(|e| e == "incomplete")
+            && let Ok(data) = entry.metadata()
+        {
+            bytes += data.len();
+            modified = modified.max(data.modified().ok());
         }
     }
     match all.iter_mut().max_by_key(|c| c.modified) {

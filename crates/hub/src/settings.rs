@@ -129,7 +129,9 @@ impl HubSettings {
 
     /// What [`Hub::new`](crate::Hub::new) insists on.
     pub(crate) fn check(&self) -> Result<(), HubError> {
-        if Location::parse(&self.endpoint).is_none_or(|l| !l.is_plain_base()) || self.endpoint.ends_with('/') {
+        if Location::parse(&self.endpoint).is_none_or(|l| !l.is_plain_base() || self.endpoint.contains('#'))
+            || self.endpoint.ends_with('/')
+        {
             let why = format!("`{}` is not an endpoint; wanted something like {ENDPOINT}", self.endpoint);
             return Err(HubError::BadSetting { name: "HF_ENDPOINT", why });
         }
@@ -184,10 +186,10 @@ fn token_file(file: &Path) -> Result<Option<Token>, HubError> {
 /// Replaces a leading `~` and every `$NAME` or `${NAME}` that is set; others stay as they are.
 fn expand(text: &str, home: Option<&str>, lookup: &impl Fn(&str) -> Option<String>) -> PathBuf {
     let mut text = text.trim().to_owned();
-    if let (Some(home), Some(rest)) = (home, text.strip_prefix('~')) {
-        if rest.is_empty() || rest.starts_with('/') {
-            text = format!("{home}{rest}");
-        }
+    if let (Some(home), Some(rest)) = (home, text.strip_prefix('~'))
+        && (rest.is_empty() || rest.starts_with('/'))
+    {
+        text = format!("{home}{rest}");
     }
     let mut out = String::new();
     let mut rest = text.as_str();
