@@ -52,9 +52,7 @@ This machine:
 Options:
   -v, --verbose  Say more about what is done, on standard error
   -h, --help     Print help
-  -V, --version  Print the version
-
-{after-help}";
+  -V, --version  Print the version{after-help}";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +68,7 @@ Examples:
 #[command(
     name = "gptneo",
     version,
-    about = "Run and measure open language models of the GPT-Neo line: GPT-Neo, GPT-J, GPT-NeoX, GPT-2",
+    about = "Runs language models of the GPT-Neo line: GPT-Neo, GPT-J, GPT-NeoX, GPT-2",
     help_template = FRONT_PAGE,
     after_help = EXAMPLES,
     disable_help_flag = true,

@@ -46,7 +46,12 @@ impl From<LoadError> for Failure {
         match error {
             LoadError::Checkpoint(error) => error.into(),
             LoadError::Device(error) => error.into(),
-            LoadError::Read { .. } => Failure::because(Kind::Io, &error),
+            LoadError::Read { ref file, .. } => {
+                let hint = "a model is a directory with config.json, weights and a tokenizer, or a .gguf file";
+                let config = file.ends_with("config.json");
+                let failure = Failure::because(Kind::Io, &error);
+                if config { failure.hint(hint) } else { failure }
+            }
             LoadError::OutOfMemory { .. } => Failure::because(Kind::Memory, &error),
             LoadError::UnsupportedTarget(_) => Failure::because(Kind::Usage, &error),
             _ => Failure::because(Kind::BadFile, &error),
@@ -58,7 +63,12 @@ impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         let kind = match &error {
             TextError::Read { .. } => Kind::Io,
-            TextError::UnknownId { .. } | TextError::UnknownTemplate { .. } | TextError::Role { .. } => Kind::Usage,
+            // Not the file is wrong, but what was asked of it.
+            TextError::UnknownId { .. }
+            | TextError::Unencodable { .. }
+            | TextError::WordTooLong { .. }
+            | TextError::UnknownTemplate { .. }
+            | TextError::Role { .. } => Kind::Usage,
             _ => Kind::BadFile,
         };
         Failure::because(kind, &error)

@@ -144,11 +144,22 @@ impl From<io::Error> for Failure {
 
 /// An I/O error without the number that the standard library adds.
 pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(cut) => text[..cut].to_lowercase(),
-        None => text,
+    let text = without_numbers(&error.to_string());
+    // The system's own words begin with a capital; ours do not.
+    if error.raw_os_error().is_some() { text.to_lowercase() } else { text }
+}
+
+/// The text without `(os error 2)`, which says again what stands before it.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(" (os error ") {
+        let Some(end) = rest[at..].find(')') else { break };
+        out.push_str(&rest[..at]);
+        rest = &rest[at + end + 1..];
     }
+    out.push_str(rest);
+    out
 }
 
 /// The message of an error and of its causes, each once.
@@ -162,7 +173,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    text
+    without_numbers(&text)
 }
 
 #[cfg(test)]
@@ -174,6 +185,13 @@ mod tests {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(failure.kind().code(), 0);
         assert_eq!(failure.text(), "");
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        assert_eq!(without_numbers("a: gone (os error 2); b (os error 13)"), "a: gone; b");
+        assert_eq!(without_numbers("plain (text)"), "plain (text)");
+        assert_eq!(reason(&io::Error::from_raw_os_error(2)), "no such file or directory");
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Opened {
             Some(metadata) => from_gguf(metadata),
             None => match Tokenizer::open(folder(path)) {
                 Ok(tokenizer) => Ok(Some(tokenizer)),
-                Err(TextError::NoTokenizer { .. }) => Ok(None),
+                Err(TextError::NoTokenizer { .. }) => half_a_tokenizer(folder(path)).map_or(Ok(None), Err),
                 Err(error) => Err(Failure::from(error).within(&folder(path).display().to_string())),
             },
         }
@@ -145,6 +145,17 @@ pub(crate) fn tokenizer(
     let file = Checkpoint::open(&path)?;
     let found = file.gguf().map(from_gguf).transpose()?.flatten();
     found.ok_or_else(|| Failure::bad_file(format!("there is no tokenizer in {}", path.display())))
+}
+
+/// What to say of a directory that has one of the two files of a tokenizer.
+fn half_a_tokenizer(dir: &Path) -> Option<Failure> {
+    let (vocab, merges) = (dir.join("vocab.json").exists(), dir.join("merges.txt").exists());
+    let (there, missing) = match (vocab, merges) {
+        (true, false) => ("vocab.json", "merges.txt"),
+        (false, true) => ("merges.txt", "vocab.json"),
+        _ => return None,
+    };
+    Some(Failure::bad_file(format!("{} has {there} but no {missing}: a tokenizer needs both", dir.display())))
 }
 
 /// A source that has nothing more to give once Ctrl-C was pressed, so that long works on tensors end between two of

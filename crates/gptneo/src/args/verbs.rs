@@ -27,16 +27,16 @@ pub(crate) struct RunArgs {
     pub(crate) generation: GenerationArgs,
 
     /// Search with this many beams instead of sampling; the best is printed
-    #[arg(long, value_name = "N", value_parser = values::beams, help_heading = "Sampling")]
+    #[arg(long, value_name = "N", value_parser = values::beams, allow_negative_numbers = true, help_heading = "Sampling")]
     pub(crate) beams: Option<usize>,
 
     /// Number of continuations, sharing one reading of the prompt
-    #[arg(short = 'N', long, value_name = "N", value_parser = values::samples, default_value = "1",
+    #[arg(short = 'N', long, value_name = "N", value_parser = values::samples, allow_negative_numbers = true, default_value = "1",
           help_heading = "Sampling")]
     pub(crate) samples: usize,
 
     /// Report the log-probability of each token and of its K likeliest alternatives (with --json)
-    #[arg(long, value_name = "K", value_parser = values::alternatives, help_heading = "Output", requires = "json")]
+    #[arg(long, value_name = "K", value_parser = values::alternatives, allow_negative_numbers = true, help_heading = "Output", requires = "json")]
     pub(crate) logprobs: Option<usize>,
 
     #[command(flatten)]
@@ -339,7 +339,7 @@ pub(crate) struct ShowArgs {
     pub(crate) model: Option<String>,
 
     /// Tokens of context to reckon the memory for [default: what the model allows]
-    #[arg(short, long, value_name = "N", value_parser = values::context)]
+    #[arg(short, long, value_name = "N", value_parser = values::context, allow_negative_numbers = true)]
     pub(crate) ctx_size: Option<usize>,
 
     /// Print one JSON object

@@ -24,9 +24,8 @@ use crate::verbs::World;
 use conversation::Conversation;
 use lines::{Line, Lines};
 
-const HELP: &str = "\
-  /help           this
-  /system TEXT    what the model is told before the conversation (alone: shows it)
+const HELP: &str = "  /help           this
+  /system TEXT    what the model is told first (alone: shows it)
   /reset          begins anew, keeping the system text
   /retry          takes back the last answer and asks for another
   /save FILE      writes the conversation (.json: as messages, else as text)
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &ChatArgs, world: &World) -> Result<(), Failure> {
     let engine = engine(&opened, Some(tokenizer.clone()), flags, world, |context| context + 3 * PAGE)?;
     let conversation = Conversation::new(args.system.clone());
     let history = world.environment.state_dir().map(|dir| dir.join("chat_history"));
-    let mut chat = Chat { engine, tokenizer, template, terms, conversation, world, saved: None };
+    let mut chat = Chat { engine, tokenizer, template, terms, conversation, world, saved: None, warned: false };
     chat.check_form()?;
     let mut lines = Lines::open(history.as_deref())?;
     if lines.interactive() {
@@ -106,6 +105,8 @@ struct Chat<'a> {
     world: &'a World,
     /// A file that this conversation was saved to, and may be again.
     saved: Option<PathBuf>,
+    /// Whether it was said that the context is filling up.
+    warned: bool,
 }
 
 impl Chat<'_> {
@@ -150,6 +151,7 @@ impl Chat<'_> {
             "exit" | "quit" | "bye" => return Ok(ControlFlow::Break(())),
             "reset" => {
                 self.conversation.reset();
+                self.warned = false;
                 terminal::say("the conversation begins anew");
             }
             "system" if rest.is_empty() => match self.conversation.system() {
@@ -219,11 +221,10 @@ impl Chat<'_> {
                     terminal::warn(&format!(
                         "the context of {context} tokens is full: the oldest {dropped} messages were dropped"
                     ));
-                } else if ids.len() + 2 * reserve > context {
+                } else if !self.warned && 2 * ids.len() > context && ids.len() + 2 * reserve > context {
+                    self.warned = true;
                     let left = context - ids.len();
-                    terminal::warn(&format!(
-                        "{left} of {context} tokens of context are left; old messages will be dropped"
-                    ));
+                    terminal::warn(&format!("{left} of {context} tokens are left; then old messages are dropped"));
                 }
                 return Ok(ids);
             }

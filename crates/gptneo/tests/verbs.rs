@@ -1,0 +1,23 @@
+//! The verbs as scripts use them: the fields of their JSON, their exit codes, and their numbers against transformers.
+
+#[path = "verbs/chat.rs"]
+mod chat;
+#[path = "verbs/files.rs"]
+mod files;
+#[path = "verbs/front.rs"]
+mod front;
+#[path = "verbs/generate.rs"]
+mod generate;
+#[path = "verbs/golden.rs"]
+mod golden;
+#[path = "verbs/hub.rs"]
+mod hub;
+#[path = "verbs/measure.rs"]
+mod measure;
+mod runner;
+#[path = "verbs/score.rs"]
+mod score;
+#[path = "verbs/tinytalk.rs"]
+mod tinytalk;
+#[path = "verbs/tokenize.rs"]
+mod tokenize;

@@ -1,0 +1,69 @@
+//! The front door: help, version, completions.
+
+use std::time::Duration;
+
+use super::runner::{Program, gptneo};
+
+const VERBS: [&str; 13] = [
+    "run",
+    "chat",
+    "score",
+    "tokenize",
+    "bench",
+    "quantize",
+    "convert",
+    "pull",
+    "list",
+    "show",
+    "rm",
+    "doctor",
+    "completions",
+];
+
+#[test]
+fn help_is_quick_and_fits_a_terminal() {
+    let best = (0..5).map(|_| gptneo(["--help"]).took).min().unwrap();
+    // 50 ms are promised of a release build on a quiet machine (`bench/small.py`); this one is neither.
+    assert!(best < Duration::from_millis(500), "{best:?}");
+    let help = gptneo(["--help"]);
+    assert_eq!(help.code, Some(0));
+    for verb in VERBS {
+        assert!(help.text().contains(&format!("\n  {verb} ")), "{verb}");
+        let own = gptneo([verb, "--help"]);
+        assert_eq!(own.code, Some(0), "{verb}");
+        assert_eq!(own.stderr, "");
+        assert!(own.text().contains("Usage: gptneo"), "{verb}");
+        assert!(own.text().lines().all(|line| line.chars().count() <= 100), "{verb}: {}", own.text());
+    }
+    assert!(help.text().lines().all(|line| line.chars().count() <= 80), "{}", help.text());
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    assert_eq!(gptneo(["--version"]).text(), format!("gptneo {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_shell_gets_a_script_that_knows_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = gptneo(["completions", shell]);
+        assert_eq!(script.code, Some(0), "{shell}");
+        assert!(VERBS.iter().all(|verb| script.text().contains(verb)), "{shell}");
+    }
+}
+
+#[test]
+fn colour_is_for_terminals() {
+    let outcome = Program::new(["run", "x"]).env("TERM", "xterm-256color").run();
+    assert!(!outcome.stderr.contains('\x1b'), "{:?}", outcome.stderr);
+    assert!(outcome.stderr.starts_with("error: no model is named"), "{}", outcome.stderr);
+}
+
+#[test]
+fn without_a_model_the_ways_to_name_one_are_told() {
+    let outcome = gptneo(["run", "Once upon a time"]);
+    assert_eq!(outcome.code, Some(2));
+    for form in ["-m EleutherAI/gpt-neo-125m", "-m ./directory", "-m model.gguf", "-m random:gpt-neo-125m"] {
+        assert!(outcome.stderr.contains(form), "{}", outcome.stderr);
+    }
+}
