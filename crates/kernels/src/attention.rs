@@ -15,6 +15,7 @@ use gptneo_device::{Heads, PAGE, PageTable, Reach, Rows};
 
 use crate::activation::exp;
 use crate::cache::{self, Cache, cache_page, padded};
+use crate::float::Element;
 use crate::isa::{Body, Isa};
 use crate::memory::{Memory, Shared};
 use crate::simd::{LANES, Simd};
@@ -89,7 +90,8 @@ pub(crate) fn attend(team: &Team, args: &Attention<'_>, room: &mut Room) {
     team.run(|worker: &Worker<'_>| {
         // SAFETY: each worker has its own.
         let scratch = unsafe { workers.part(worker.index() * each, each) };
-        let item = |index: usize| (tiles[index / args.heads.count], index % args.heads.count);
+        // All tiles of a head, then the next head: its keys and values stay in the cache.
+        let item = |index: usize| (tiles[index % tiles.len()], index / tiles.len());
         if !split {
             while let Some(index) = worker.claim(&next, items) {
                 let (tile, head) = item(index);
@@ -251,8 +253,11 @@ impl Attention<'_> {
             let seen =
                 self.reach.first_key(tile.position).saturating_sub(base)..(tile.position + count - base).min(PAGE);
             let place = cache_page(table, page);
-            let keys = self.cache.keys(s, place, head, keys);
-            score_page(s, queries, stride, size, keys, scores, count);
+            match self.cache.half_keys(place, head).filter(|_| count == 1) {
+                // One query: widening in registers saves a pass. The arithmetic is the same.
+                Some(keys) => score_one(s, queries, keys, scores),
+                None => score_page(s, queries, stride, size, self.cache.keys(s, place, head, keys), scores, count),
+            }
             for i in 0..count {
                 let position = tile.position + i;
                 let own = self.reach.first_key(position).saturating_sub(base).min(PAGE)
@@ -265,8 +270,13 @@ impl Attention<'_> {
                     weigh(s, scores, own, self.scale, &mut state.max[i], &mut state.sum[i])
                 };
             }
-            let values = self.cache.values(s, place, head, values);
-            add_values(s, scores, &fade, values, width, seen, state.values, count);
+            match self.cache.half_values(place, head).filter(|_| count == 1) {
+                Some(values) => add_to_one(s, scores, fade[0], values, seen, state.values),
+                None => {
+                    let values = self.cache.values(s, place, head, values);
+                    add_values(s, scores, &fade, values, width, seen, state.values, count);
+                }
+            }
         }
     }
 }
@@ -362,9 +372,7 @@ fn score_page<S: Simd>(
 ) {
     assert!(keys.len() >= size * PAGE && scores.len() >= count * PAGE && queries.len() >= (count - 1) * stride + size);
     if count == 1 {
-        // SAFETY: the lengths were just checked.
-        unsafe { scores_of::<S, 1, 8>(s, queries.as_ptr(), stride, size, keys.as_ptr(), scores.as_mut_ptr()) };
-        return;
+        return score_one(s, queries, keys, scores);
     }
     for first in (0..count).step_by(GROUP) {
         for column in (0..PAGE).step_by(WIDE * LANES) {
@@ -374,28 +382,36 @@ fn score_page<S: Simd>(
                 let k = keys.as_ptr().add(column);
                 let out = scores.as_mut_ptr().add(first * PAGE + column);
                 match count - first {
-                    1 => scores_of::<S, 1, WIDE>(s, q, stride, size, k, out),
-                    2 => scores_of::<S, 2, WIDE>(s, q, stride, size, k, out),
-                    3 => scores_of::<S, 3, WIDE>(s, q, stride, size, k, out),
-                    4 => scores_of::<S, 4, WIDE>(s, q, stride, size, k, out),
-                    5 => scores_of::<S, 5, WIDE>(s, q, stride, size, k, out),
-                    _ => scores_of::<S, GROUP, WIDE>(s, q, stride, size, k, out),
+                    1 => scores_of::<S, f32, 1, WIDE>(s, q, stride, size, k, out),
+                    2 => scores_of::<S, f32, 2, WIDE>(s, q, stride, size, k, out),
+                    3 => scores_of::<S, f32, 3, WIDE>(s, q, stride, size, k, out),
+                    4 => scores_of::<S, f32, 4, WIDE>(s, q, stride, size, k, out),
+                    5 => scores_of::<S, f32, 5, WIDE>(s, q, stride, size, k, out),
+                    _ => scores_of::<S, f32, GROUP, WIDE>(s, q, stride, size, k, out),
                 }
             }
         }
     }
 }
 
+/// [`score_page`] for one query, over keys of any type.
+#[inline(always)]
+fn score_one<S: Simd, E: Element>(s: S, query: &[f32], keys: &[E], scores: &mut [f32]) {
+    assert!(keys.len() >= query.len() * PAGE && scores.len() >= PAGE);
+    // SAFETY: the lengths were just checked.
+    unsafe { scores_of::<S, E, 1, 8>(s, query.as_ptr(), 0, query.len(), keys.as_ptr(), scores.as_mut_ptr()) }
+}
+
 /// # Safety
 /// `Q` queries of `size` values lie at `q`, `stride` apart; `size` rows of `8 V` keys at `k`, PAGE apart; room for `Q` rows of
 /// `8 V` scores at `out`, PAGE apart.
 #[inline(always)]
-unsafe fn scores_of<S: Simd, const Q: usize, const V: usize>(
+unsafe fn scores_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     s: S,
     q: *const f32,
     stride: usize,
     size: usize,
-    k: *const f32,
+    k: *const E,
     out: *mut f32,
 ) {
     let mut sums = [[s.splat(0.0); V]; Q];
@@ -404,7 +420,7 @@ unsafe fn scores_of<S: Simd, const Q: usize, const V: usize>(
         unsafe {
             let mut keys = [s.splat(0.0); V];
             for v in 0..V {
-                keys[v] = s.load(k.add(channel * PAGE + v * LANES));
+                keys[v] = E::load(s, k.add(channel * PAGE + v * LANES));
             }
             for i in 0..Q {
                 let query = s.splat(*q.add(i * stride + channel));
@@ -467,6 +483,9 @@ fn add_values<S: Simd>(
 ) {
     assert!(weights.len() >= count * PAGE && values.len() >= PAGE * width && state.len() >= count * width);
     assert!(slots.end <= PAGE && count <= TILE);
+    if count == 1 {
+        return add_to_one(s, weights, fade[0], values, slots, state);
+    }
     for first in (0..count).step_by(GROUP) {
         let mut column = 0;
         while column < width {
@@ -480,22 +499,50 @@ fn add_values<S: Simd>(
                 let out = state.as_mut_ptr().add(first * width + column);
                 column += LANES
                     * match (count - first, vectors) {
-                        (1, 8..) => values_of::<S, 1, 8>(s, p, f, v, width, slots, out),
-                        (1, 4..) => values_of::<S, 1, 4>(s, p, f, v, width, slots, out),
-                        (1, 2..) => values_of::<S, 1, 2>(s, p, f, v, width, slots, out),
-                        (1, _) => values_of::<S, 1, 1>(s, p, f, v, width, slots, out),
-                        (2, 2..) => values_of::<S, 2, 2>(s, p, f, v, width, slots, out),
-                        (2, _) => values_of::<S, 2, 1>(s, p, f, v, width, slots, out),
-                        (3, 2..) => values_of::<S, 3, 2>(s, p, f, v, width, slots, out),
-                        (3, _) => values_of::<S, 3, 1>(s, p, f, v, width, slots, out),
-                        (4, 2..) => values_of::<S, 4, 2>(s, p, f, v, width, slots, out),
-                        (4, _) => values_of::<S, 4, 1>(s, p, f, v, width, slots, out),
-                        (5, 2..) => values_of::<S, 5, 2>(s, p, f, v, width, slots, out),
-                        (5, _) => values_of::<S, 5, 1>(s, p, f, v, width, slots, out),
-                        (_, 2..) => values_of::<S, GROUP, WIDE>(s, p, f, v, width, slots, out),
-                        (_, _) => values_of::<S, GROUP, 1>(s, p, f, v, width, slots, out),
+                        (1, 2..) => values_of::<S, f32, 1, 2>(s, p, f, v, width, slots, out),
+                        (1, _) => values_of::<S, f32, 1, 1>(s, p, f, v, width, slots, out),
+                        (2, 2..) => values_of::<S, f32, 2, 2>(s, p, f, v, width, slots, out),
+                        (2, _) => values_of::<S, f32, 2, 1>(s, p, f, v, width, slots, out),
+                        (3, 2..) => values_of::<S, f32, 3, 2>(s, p, f, v, width, slots, out),
+                        (3, _) => values_of::<S, f32, 3, 1>(s, p, f, v, width, slots, out),
+                        (4, 2..) => values_of::<S, f32, 4, 2>(s, p, f, v, width, slots, out),
+                        (4, _) => values_of::<S, f32, 4, 1>(s, p, f, v, width, slots, out),
+                        (5, 2..) => values_of::<S, f32, 5, 2>(s, p, f, v, width, slots, out),
+                        (5, _) => values_of::<S, f32, 5, 1>(s, p, f, v, width, slots, out),
+                        (_, 2..) => values_of::<S, f32, GROUP, WIDE>(s, p, f, v, width, slots, out),
+                        (_, _) => values_of::<S, f32, GROUP, 1>(s, p, f, v, width, slots, out),
                     };
             }
+        }
+    }
+}
+
+/// [`add_values`] for one query, over values of any type.
+#[inline(always)]
+fn add_to_one<S: Simd, E: Element>(
+    s: S,
+    weights: &[f32],
+    fade: f32,
+    values: &[E],
+    slots: Range<usize>,
+    state: &mut [f32],
+) {
+    let width = state.len();
+    assert!(weights.len() >= PAGE && values.len() >= PAGE * width && slots.end <= PAGE);
+    let mut column = 0;
+    while column < width {
+        let slots = slots.clone();
+        // SAFETY: (width - column) / 8 vectors of channels remain; the lengths were checked.
+        unsafe {
+            let (p, f) = (weights.as_ptr(), &raw const fade);
+            let (v, out) = (values.as_ptr().add(column), state.as_mut_ptr().add(column));
+            column += LANES
+                * match (width - column) / LANES {
+                    8.. => values_of::<S, E, 1, 8>(s, p, f, v, width, slots, out),
+                    4.. => values_of::<S, E, 1, 4>(s, p, f, v, width, slots, out),
+                    2.. => values_of::<S, E, 1, 2>(s, p, f, v, width, slots, out),
+                    _ => values_of::<S, E, 1, 1>(s, p, f, v, width, slots, out),
+                };
         }
     }
 }
@@ -506,11 +553,11 @@ fn add_values<S: Simd>(
 /// `Q` rows of PAGE weights lie at `p` and `Q` factors at `f`; PAGE rows of `8 V` values at `v` and `Q` rows of state at `out`, each
 /// `width` apart.
 #[inline(always)]
-unsafe fn values_of<S: Simd, const Q: usize, const V: usize>(
+unsafe fn values_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     s: S,
     p: *const f32,
     f: *const f32,
-    v: *const f32,
+    v: *const E,
     width: usize,
     slots: Range<usize>,
     out: *mut f32,
@@ -527,7 +574,7 @@ unsafe fn values_of<S: Simd, const Q: usize, const V: usize>(
         unsafe {
             let mut values = [s.splat(0.0); V];
             for j in 0..V {
-                values[j] = s.load(v.add(slot * width + j * LANES));
+                values[j] = E::load(s, v.add(slot * width + j * LANES));
             }
             for i in 0..Q {
                 let weight = s.splat(*p.add(i * PAGE + slot));

@@ -131,18 +131,44 @@ impl Cache {
             CacheType::F16 => widen_f16(s, bytes, &mut scratch[..block.numbers()]),
             CacheType::Q8_0 => {
                 let (numbers, scales) = bytes.split_at(block.numbers());
-                for at in (0..block.numbers()).step_by(LANES) {
-                    let (slot, channel) = (at / block.width, at % block.width);
-                    let scale = half_at(scales, block.scale(slot, channel / GROUP));
-                    // SAFETY: the width is a multiple of 8, so a whole vector lies at `at` in both.
-                    unsafe {
-                        let value = s.mul(s.load_i8(numbers.as_ptr().cast::<i8>().add(at)), s.splat(scale));
-                        s.store(scratch[at..at + LANES].as_mut_ptr(), value);
+                let (numbers, scales) = (numbers.as_ptr().cast::<i8>(), scales.as_ptr().cast::<f16>());
+                let out = &mut scratch[..block.numbers()];
+                let (mut slot, mut group) = (0, 0);
+                // PAGE is a multiple of 8, and so is the number of scales.
+                for first in (0..PAGE * block.groups()).step_by(LANES) {
+                    // SAFETY: PAGE * groups scales follow the numbers.
+                    for scale in s.to_array(unsafe { s.load_f16(scales.add(first)) }) {
+                        let row = slot * block.width;
+                        for at in (row + group * GROUP..row + block.width.min((group + 1) * GROUP)).step_by(LANES) {
+                            // SAFETY: the width is a multiple of 8, so a whole vector lies at `at` in both.
+                            unsafe {
+                                let value = s.mul(s.load_i8(numbers.add(at)), s.splat(scale));
+                                s.store(out.as_mut_ptr().add(at), value);
+                            }
+                        }
+                        group += 1;
+                        if group == block.groups() {
+                            (slot, group) = (slot + 1, 0);
+                        }
                     }
                 }
-                &scratch[..block.numbers()]
+                out
             }
         }
+    }
+
+    /// The keys of one head of one page where they lie, if they are halves.
+    pub(crate) fn half_keys(&self, page: u32, head: usize) -> Option<&[f16]> {
+        let block = key_block(self.shape);
+        (block.kind == CacheType::F16)
+            .then(|| halves(self.block(page, head * block.bytes(), block.bytes()), block.numbers()))
+    }
+
+    /// The values of one head of one page where they lie, if they are halves.
+    pub(crate) fn half_values(&self, page: u32, head: usize) -> Option<&[f16]> {
+        let block = value_block(self.shape);
+        let start = self.shape.heads * key_block(self.shape).bytes() + head * block.bytes();
+        (block.kind == CacheType::F16).then(|| halves(self.block(page, start, block.bytes()), block.numbers()))
     }
 
     /// The stored bytes, page after page.
@@ -180,6 +206,12 @@ fn floats(bytes: &[u8], count: usize) -> &[f32] {
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
 }
 
+fn halves(bytes: &[u8], count: usize) -> &[f16] {
+    assert!(bytes.len() >= count * 2 && bytes.as_ptr().cast::<f16>().is_aligned());
+    // SAFETY: aligned, long enough, and every pattern is an f16.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
+}
+
 #[inline(always)]
 fn widen_f16<'a, S: Simd>(s: S, bytes: &[u8], out: &'a mut [f32]) -> &'a [f32] {
     assert!(bytes.len() >= out.len() * 2);
@@ -188,10 +220,6 @@ fn widen_f16<'a, S: Simd>(s: S, bytes: &[u8], out: &'a mut [f32]) -> &'a [f32] {
         *lanes = s.to_array(unsafe { s.load_f16(bytes.as_ptr().cast::<f16>().add(i * LANES)) });
     }
     out
-}
-
-fn half_at(bytes: &[u8], index: usize) -> f32 {
-    f16::from_le_bytes([bytes[2 * index], bytes[2 * index + 1]]).to_f32_const()
 }
 
 /// Writes rows into a cache from several workers.

@@ -23,8 +23,9 @@ pub(crate) const CUT: usize = 512;
 /// Most rows of one call, and the row stride of results.
 pub(crate) const PANEL: usize = 64;
 
-/// Tokens whose cut is kept in the second-level cache beside the panel.
-const CHUNK: usize = 64;
+/// Tokens whose cut is kept in the second-level cache beside the panel, while the next ones are fetched; whole register
+/// tiles.
+const CHUNK: usize = 63;
 
 /// Tokens and rows of a register tile: 12 accumulators, 3 + 1 vectors of operands.
 const TILE_TOKENS: usize = 3;
@@ -67,7 +68,7 @@ pub(crate) fn multiply(isa: Isa, product: FloatProduct<'_>) {
 }
 
 /// A stored element.
-trait Element: Copy {
+pub(crate) trait Element: Copy {
     /// # Safety
     /// Eight elements may be read at `p`.
     unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::F;
@@ -116,15 +117,17 @@ impl<E: Element> Typed<'_, E> {
     fn one_token<S: Simd>(self, s: S) {
         let FloatProduct { x, rows, out, .. } = self.product;
         let cols = x.len();
-        for (quad, pointers) in
-            self.located.as_chunks::<TILE_ROWS>().0[..rows.len().div_ceil(TILE_ROWS)].iter().enumerate()
-        {
+        let quads = rows.len().div_ceil(TILE_ROWS);
+        for (quad, rows) in self.located.as_chunks::<TILE_ROWS>().0[..quads].iter().enumerate() {
             let mut totals = [0.0; TILE_ROWS];
             for cut in (0..cols).step_by(CUT) {
                 let len = CUT.min(cols - cut);
-                let at = pointers.map(|p| p.wrapping_add(cut));
+                let at = rows.map(|p| p.wrapping_add(cut));
+                // The rows of a group are neighbours, as a rule, and so is the next group, which is fetched in the
+                // order of its bytes.
+                let ahead = rows[0].wrapping_add(TILE_ROWS * (cols + cut));
                 // SAFETY: each row has `cols` elements, of which `len` remain after `cut`.
-                let sums = unsafe { dots(s, &x[cut..cut + len], at, cols) };
+                let sums = unsafe { dots(s, &x[cut..cut + len], at, ahead) };
                 for (total, sum) in totals.iter_mut().zip(sums) {
                     *total = if cut == 0 { sum } else { *total + sum };
                 }
@@ -140,16 +143,20 @@ impl<E: Element> Typed<'_, E> {
         let quads = rows.len().div_ceil(TILE_ROWS);
         for cut in (0..cols).step_by(CUT) {
             let len = CUT.min(cols - cut);
-            for (row, p) in self.located[..quads * TILE_ROWS].iter().enumerate() {
+            let located = &self.located[..quads * TILE_ROWS];
+            for (row, p) in located.iter().enumerate() {
+                let ahead = located[(row + 4).min(located.len() - 1)].wrapping_add(cut);
                 // SAFETY: `len` elements of the row remain after `cut`.
-                unsafe { widen(s, p.add(cut), len, &mut panel[row * CUT..][..CUT]) };
+                unsafe { widen(s, p.add(cut), ahead, len, &mut panel[row * CUT..][..CUT]) };
             }
             for chunk in (0..tokens).step_by(CHUNK) {
                 let end = tokens.min(chunk + CHUNK);
+                let mut ahead = Ahead::new(x, cols, cut, chunk, end, quads);
                 for quad in 0..quads {
                     let w = panel[quad * TILE_ROWS * CUT..][..TILE_ROWS * CUT].as_ptr();
                     let mut token = chunk;
                     while token < end {
+                        ahead.fetch(s);
                         let x = x[token * cols + cut..].as_ptr();
                         let out = &mut out[token * PANEL + quad * TILE_ROWS..];
                         let count = TILE_TOKENS.min(end - token);
@@ -170,20 +177,61 @@ impl<E: Element> Typed<'_, E> {
     }
 }
 
-/// Dot products of one cut of one token with four rows. `ahead` elements further lies the next group's row.
+/// The values that the next chunk of tokens will read, fetched a few lines for each register tile of this one.
+struct Ahead {
+    start: *const f32,
+    stride: usize,
+    lines_of_row: usize,
+    lines: usize,
+    line: usize,
+    step: usize,
+}
+
+impl Ahead {
+    #[inline(always)]
+    fn new(x: &[f32], cols: usize, cut: usize, chunk: usize, end: usize, quads: usize) -> Self {
+        let tokens = x.len() / cols;
+        // The next tokens of this cut, or the first of the next cut.
+        let (token, cut) = if end < tokens { (end, cut) } else { (0, cut + CUT) };
+        let rows = if cut < cols { CHUNK.min(tokens - token) } else { 0 };
+        let lines_of_row = CUT.min(cols.saturating_sub(cut)).div_ceil(LINE);
+        let lines = rows * lines_of_row;
+        let tiles = quads * (end - chunk).div_ceil(TILE_TOKENS);
+        let start = x.as_ptr().wrapping_add(token * cols + cut);
+        Self { start, stride: cols, lines_of_row: lines_of_row.max(1), lines, line: 0, step: lines.div_ceil(tiles) }
+    }
+
+    #[inline(always)]
+    fn fetch<S: Simd>(&mut self, s: S) {
+        let end = self.lines.min(self.line + self.step);
+        while self.line < end {
+            let (row, line) = (self.line / self.lines_of_row, self.line % self.lines_of_row);
+            s.prefetch(self.start.wrapping_add(row * self.stride + line * LINE));
+            self.line += 1;
+        }
+    }
+}
+
+/// f32 in a cache line.
+const LINE: usize = 16;
+
+/// Dot products of one cut of one token with four rows. From `ahead`, as many bytes are fetched as are read.
 ///
 /// # Safety
 /// Each of `w` has `x.len()` elements.
 #[inline(always)]
-unsafe fn dots<S: Simd, E: Element>(s: S, x: &[f32], w: [*const E; TILE_ROWS], ahead: usize) -> [f32; TILE_ROWS] {
+unsafe fn dots<S: Simd, E: Element>(s: S, x: &[f32], w: [*const E; TILE_ROWS], ahead: *const E) -> [f32; TILE_ROWS] {
     let mut sums = [s.splat(0.0); TILE_ROWS];
     let whole = x.len() - x.len() % LANES;
+    let line = LINE * 4 / size_of::<E>();
     for k in (0..whole).step_by(LANES) {
         // SAFETY: k + 8 <= x.len(), which each row has too.
         unsafe {
+            for fetched in (0..TILE_ROWS * LANES).step_by(line) {
+                s.prefetch(ahead.wrapping_add(TILE_ROWS * k + fetched));
+            }
             let x = s.load(x.as_ptr().add(k));
             for r in 0..TILE_ROWS {
-                s.prefetch(w[r].wrapping_add(TILE_ROWS * ahead + k));
                 sums[r] = s.fma(x, E::load(s, w[r].add(k)), sums[r]);
             }
         }
@@ -215,15 +263,16 @@ unsafe fn part<S: Simd, E: Element>(s: S, p: *const E, len: usize) -> S::F {
     s.from_array(lanes)
 }
 
-/// Writes `len` elements as f32, and zeroes up to the next multiple of 8.
+/// Writes `len` elements as f32, and zeroes up to the next multiple of 8; fetches as many from `ahead`.
 ///
 /// # Safety
 /// `len` elements may be read at `p`; `out` has room for them rounded up to 8.
 #[inline(always)]
-unsafe fn widen<S: Simd, E: Element>(s: S, p: *const E, len: usize, out: &mut [f32]) {
+unsafe fn widen<S: Simd, E: Element>(s: S, p: *const E, ahead: *const E, len: usize, out: &mut [f32]) {
     let whole = len - len % LANES;
     assert!(len.next_multiple_of(LANES) <= out.len());
     for k in (0..whole).step_by(LANES) {
+        s.prefetch(ahead.wrapping_add(k));
         // SAFETY: k + 8 <= len <= out.len().
         unsafe { s.store(out.as_mut_ptr().add(k), E::load(s, p.add(k))) };
     }

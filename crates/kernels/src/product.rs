@@ -17,11 +17,11 @@ use crate::simd::{LANES, Simd};
 use crate::team::Worker;
 use crate::weight::{FloatRows, Storage, Weight};
 
-/// Tokens above which a claim is a whole panel of rows.
+/// Tokens from which arithmetic, and no longer the memory, is what costs.
 const MANY: usize = 16;
 
-/// Bytes of weights in one claim of a single token: enough for the hardware to stream, few enough to share fairly.
-const STREAM: usize = 64 << 10;
+/// Bytes of weights in the shortest run that is claimed for few tokens.
+const LEAST: usize = 16 << 10;
 
 /// What the product reads: rows as f32, or as quantised for the weight.
 #[derive(Clone, Copy)]
@@ -74,20 +74,20 @@ impl Product<'_> {
     fn float(&self, worker: &Worker<'_>, weight: &FloatRows, scratch: &mut [f32]) {
         let Input::Floats(x) = self.input else { panic!("a float weight multiplies f32 rows") };
         let (panel, out) = scratch.split_at_mut(float::SCRATCH);
-        let fair = self.outputs.len().div_ceil(worker.count() * 3).next_multiple_of(4);
-        let run = match self.tokens {
-            1 => (STREAM / weight.row_bytes().max(1)).max(4) / 4 * 4,
-            2..MANY => 16,
-            _ => PANEL,
+        let few = self.outputs.len() < 4 * PANEL * worker.count();
+        let (unit, least) = match self.tokens {
+            ..MANY => (4, (LEAST / weight.row_bytes().max(1)).clamp(4, PANEL)),
+            _ if few => (16, 16),
+            _ => (PANEL, PANEL),
         };
-        let run = run.min(fair).min(PANEL);
-        let claims = self.outputs.len().div_ceil(run);
-        while let Some(claim) = worker.claim(self.next, claims) {
-            let start = self.outputs.start + claim * run;
-            let rows = start..self.outputs.end.min(start + run);
-            let product = FloatProduct { x, tokens: self.tokens, weight, rows: rows.clone(), panel, out };
-            float::multiply(self.isa, product);
-            self.finish(0..self.tokens, rows.start, rows, out, PANEL);
+        while let Some(run) = worker.claim_run(self.next, self.outputs.len(), unit, least) {
+            let run = self.outputs.start + run.start..self.outputs.start + run.end;
+            for start in run.clone().step_by(PANEL) {
+                let rows = start..run.end.min(start + PANEL);
+                let product = FloatProduct { x, tokens: self.tokens, weight, rows: rows.clone(), panel, out };
+                float::multiply(self.isa, product);
+                self.finish(0..self.tokens, rows.start, rows, out, PANEL);
+            }
         }
     }
 
@@ -95,13 +95,10 @@ impl Product<'_> {
         let Input::Quantised(acts) = self.input else { panic!("a packed weight multiplies quantised rows") };
         let (out, _) = scratch.as_chunks_mut::<TILE>();
         let tiles = self.outputs.start / TILE..self.outputs.end.div_ceil(TILE);
-        let fair = tiles.len().div_ceil(worker.count() * 6);
-        let tile_bytes = weight.bytes() / weight.tiles().max(1);
-        let run = if self.tokens == 1 { (STREAM / tile_bytes.max(1)).clamp(1, fair) } else { 1 };
-        let claims = tiles.len().div_ceil(run);
-        while let Some(claim) = worker.claim(self.next, claims) {
-            let first = tiles.start + claim * run;
-            for tile in first..tiles.end.min(first + run) {
+        let least = LEAST / (weight.bytes() / weight.tiles().max(1)).max(1);
+        let least = if self.tokens < MANY { least.max(1) } else { 1 };
+        while let Some(run) = worker.claim_run(self.next, tiles.len(), 1, least) {
+            for tile in tiles.start + run.start..tiles.start + run.end {
                 let rows = self.outputs.start.max(tile * TILE)..self.outputs.end.min((tile + 1) * TILE);
                 for chunk in (0..self.tokens).step_by(PACKED_CHUNK) {
                     let tokens = chunk..self.tokens.min(chunk + PACKED_CHUNK);

@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -291,8 +292,30 @@ impl Worker<'_> {
         (i < count).then_some(i)
     }
 
+    /// The next run of `0..count` that no worker has had: large at first, so that memory is read in long runs, then ever
+    /// smaller, so that all end together. Runs are multiples of `unit`, and at least `least`, but for the last.
+    pub(crate) fn claim_run(
+        &self,
+        next: &AtomicUsize,
+        count: usize,
+        unit: usize,
+        least: usize,
+    ) -> Option<Range<usize>> {
+        let mut start = next.load(Ordering::Relaxed);
+        loop {
+            if start >= count {
+                return None;
+            }
+            let run = ((count - start) / (2 * self.count())).max(least).next_multiple_of(unit).min(count - start);
+            match next.compare_exchange_weak(start, start + run, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(start..start + run),
+                Err(now) => start = now,
+            }
+        }
+    }
+
     /// This worker's fair share of `0..count`, in order.
-    pub(crate) fn share(&self, count: usize) -> std::ops::Range<usize> {
+    pub(crate) fn share(&self, count: usize) -> Range<usize> {
         let (workers, index) = (self.count(), self.index);
         count * index / workers..count * (index + 1) / workers
     }
@@ -364,6 +387,23 @@ mod tests {
                 if round % 5 == 0 {
                     thread::sleep(Duration::from_millis(2));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn runs_cover_the_work_once() {
+        for threads in [1, 2, 4] {
+            let team = Team::new(threads).unwrap();
+            for count in [0, 1, 15, 16, 50, 1001] {
+                let (next, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));
+                team.run(|worker| {
+                    while let Some(run) = worker.claim_run(&next, count, 4, 8) {
+                        assert!(run.start.is_multiple_of(4) && (run.len() >= 8 || run.end == count));
+                        seen.fetch_add(run.len(), Ordering::Relaxed);
+                    }
+                });
+                assert_eq!(seen.into_inner(), count);
             }
         }
     }
