@@ -3,7 +3,7 @@
 //! `cargo bench -p gptneo-kernels --bench packed [-- TYPE...]`
 
 use gptneo_device::{DType, DeviceError};
-use gptneo_kernels::packed_bench::Case;
+use gptneo_kernels::packed_bench::{self, Case};
 
 /// Two each, multiply and add.
 const OPS: f64 = 2.0;
@@ -43,5 +43,8 @@ fn report(dtype: DType) -> Result<(), DeviceError> {
         }
         println!();
     }
+    let values: Vec<f32> = (0..1 << 18).map(|i| ((i * 7919) % 4001) as f32 / 2000.0 - 1.0).collect();
+    let time = packed_bench::quantise(dtype, &values, 9);
+    println!("quantised, one thread: {:.0} million values/s\n", values.len() as f64 / time.as_secs_f64() / 1e6);
     Ok(())
 }

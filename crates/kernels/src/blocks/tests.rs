@@ -75,7 +75,8 @@ fn quantisers_err_no_more_than_known_ones() {
         let (name, known) = line.split_once(' ').unwrap();
         let dtype: DType = name.parse().unwrap();
         let known: f64 = known.parse().unwrap();
-        let squares = round_trip(dtype, &values).iter().zip(&values).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        let squares =
+            round_trip(dtype, &values).iter().zip(&values).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
         let error = (squares / values.len() as f64).sqrt();
         assert!(error <= 1.05 * known, "{dtype}: an error of {error:.6e}, known {known:.6e}");
     }

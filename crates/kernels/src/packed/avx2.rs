@@ -1,17 +1,28 @@
 //! What the AVX2 kernels share.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::TILE;
 
-/// Memory to bring near while a kernel works: `step` bytes from `next` on with every 32 columns.
+/// Memory to bring near while a kernel walks through a tile: the tile itself some way ahead, and, past its end, the
+/// next one.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
-    pub(crate) next: *const u8,
-    pub(crate) step: usize,
+    next: *const u8,
+    step: usize,
 }
 
 impl Ahead {
+    /// How far: the reads of two threads come nearest to the machine's limit with 1 KiB (0.96 of it against 0.92 without
+    /// for Q4_0), and fall behind again from 4 KiB on.
+    const BYTES: usize = 1024;
+
+    /// Asks for `step` bytes with every 32 columns; nothing if it is zero.
+    pub(crate) fn of(tile: &[u8], step: usize) -> Self {
+        Self { next: tile.as_ptr().wrapping_add(Self::BYTES), step }
+    }
+
     /// Asks for the next step.
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -70,6 +81,15 @@ pub(crate) unsafe fn bytes_to_f32(at: *const u8) -> __m256 {
     _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(unsafe { _mm_loadl_epi64(at.cast()) }))
 }
 
+/// A count that the compiler takes as it comes. Loops over a known count are written out in full, and then loads are
+/// moved past each other until registers spill: 155 GOP/s instead of 215 for Q4_0.
+#[inline(always)]
+fn counted(mut count: usize) -> usize {
+    // SAFETY: no instruction is emitted.
+    unsafe { asm!("/* {0} */", inout(reg) count, options(pure, nomem, nostack, preserves_flags)) };
+    count
+}
+
 /// For `T` tokens and two times eight rows, the sum over 32 columns of nibble times activation; `values` as in
 /// [`super::q4_0`].
 ///
@@ -80,15 +100,18 @@ pub(crate) unsafe fn bytes_to_f32(at: *const u8) -> __m256 {
 pub(crate) unsafe fn nibble_sums<const T: usize>(values: *const u8, records: [*const u8; T]) -> [[__m256i; 2]; T] {
     let mask = _mm256_set1_epi8(15);
     let mut acc = [[_mm256_setzero_si256(); 2]; T];
-    for quad in 0..8 {
-        // SAFETY: promised by the caller.
-        let v = unsafe { _mm256_loadu_si256(values.add(32 * quad).cast()) };
-        let w = [_mm256_and_si256(v, mask), _mm256_and_si256(_mm256_srli_epi16::<4>(v), mask)];
-        for t in 0..T {
+    // One token leaves registers enough, and gains by being written out.
+    for two in 0..if T == 1 { 4 } else { counted(4) } {
+        for quad in [2 * two, 2 * two + 1] {
             // SAFETY: promised by the caller.
-            let x = unsafe { broadcast_i32(records[t].add(4 * quad)) };
-            for h in 0..2 {
-                acc[t][h] = _mm256_add_epi16(acc[t][h], _mm256_maddubs_epi16(w[h], x));
+            let v = unsafe { _mm256_loadu_si256(values.add(32 * quad).cast()) };
+            let w = [_mm256_and_si256(v, mask), _mm256_and_si256(_mm256_srli_epi16::<4>(v), mask)];
+            for t in 0..T {
+                // SAFETY: promised by the caller.
+                let x = unsafe { broadcast_i32(records[t].add(4 * quad)) };
+                for h in 0..2 {
+                    acc[t][h] = _mm256_add_epi16(acc[t][h], _mm256_maddubs_epi16(w[h], x));
+                }
             }
         }
     }

@@ -93,6 +93,16 @@ impl Case {
     }
 }
 
+/// The median time of quantising `values` on one thread.
+pub fn quantise(dtype: DType, values: &[f32], passes: usize) -> Duration {
+    timed(1, passes, |_| {
+        let mut out = vec![0; dtype.bytes_for(values.len()).unwrap_or(0)];
+        let done = blocks::quantize(dtype, values, &mut out);
+        std::hint::black_box(&out);
+        f32::from(u8::from(done.is_ok()))
+    })
+}
+
 /// Runs `work(thread)` on all threads at once, again and again; the median time until all are done.
 fn timed(threads: usize, passes: usize, work: impl Fn(usize) -> f32 + Sync) -> Duration {
     let barrier = Barrier::new(threads);

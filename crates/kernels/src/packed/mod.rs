@@ -35,9 +35,6 @@ use crate::isa::Isa;
 /// Rows of a tile.
 pub(crate) const TILE: usize = 16;
 
-/// Tokens that one pass over a tile serves at most: as many as leave the sums of a block in registers.
-const GROUP: usize = 6;
-
 /// How tiles are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layout {
@@ -72,6 +69,14 @@ impl Layout {
         match self {
             Self::Q8_0 => Form::I16,
             Self::Q4_0 | Self::Q4K | Self::Q6K => Form::I8,
+        }
+    }
+
+    /// Tokens that one pass over a tile serves at most: as many as leave the sums of a block in registers, by measurement.
+    fn group(self) -> usize {
+        match self {
+            Self::Q4_0 | Self::Q4K => 5,
+            Self::Q8_0 | Self::Q6K => 6,
         }
     }
 
@@ -230,32 +235,36 @@ impl Packed {
     ) {
         assert!(acts.form() == self.form() && acts.cols() == self.cols, "activations of another form or width");
         assert_eq!(tokens.len(), out.len(), "one result for each token");
-        let bytes = self.tile(tile);
-        let groups = tokens.len().div_ceil(GROUP);
-        let (mut token, mut out) = (tokens.start, out);
+        let tile = self.tile(tile);
+        // Only the first pass over a tile waits for memory: it asks for what lies ahead.
+        let mut pass = Pass { isa, tile, acts, first: tokens.start, fetch: tile.len() / (self.cols / BLOCK).max(1) };
+        let groups = tokens.len().div_ceil(self.layout.group());
+        let mut out = out;
         for group in 0..groups {
-            // As even as can be: 16 tokens go as 6, 5 and 5.
+            // As even as can be: 16 tokens go as four times 4, or as 6, 5 and 5.
             let count = out.len().div_ceil(groups - group);
             let (now, rest) = out.split_at_mut(count);
             match count {
-                1 => self.group::<1>(isa, bytes, acts, token, now),
-                2 => self.group::<2>(isa, bytes, acts, token, now),
-                3 => self.group::<3>(isa, bytes, acts, token, now),
-                4 => self.group::<4>(isa, bytes, acts, token, now),
-                5 => self.group::<5>(isa, bytes, acts, token, now),
-                _ => self.group::<GROUP>(isa, bytes, acts, token, now),
+                1 => self.pass::<1>(pass, now),
+                2 => self.pass::<2>(pass, now),
+                3 => self.pass::<3>(pass, now),
+                4 => self.pass::<4>(pass, now),
+                5 => self.pass::<5>(pass, now),
+                _ => self.pass::<6>(pass, now),
             }
-            (token, out) = (token + count, rest);
+            pass = Pass { first: pass.first + count, fetch: 0, ..pass };
+            out = rest;
         }
     }
 
     #[inline]
-    fn group<const T: usize>(&self, isa: Isa, tile: &[u8], acts: &QuantRows, first: usize, out: &mut [[f32; TILE]]) {
+    fn pass<const T: usize>(&self, pass: Pass<'_>, out: &mut [[f32; TILE]]) {
+        let Pass { isa, tile, acts, first, fetch } = pass;
         let tokens: [&[u8]; T] = std::array::from_fn(|i| acts.row(first + i));
         let out: &mut [[f32; TILE]; T] = out.try_into().expect("as many results as tokens");
         #[cfg(target_arch = "x86_64")]
         if isa == Isa::Avx2 && isa.is_available() {
-            let ahead = avx2::Ahead { next: tile.as_ptr_range().end, step: 0 };
+            let ahead = avx2::Ahead::of(tile, fetch);
             // SAFETY: the machine was just seen to have avx2, fma and f16c.
             unsafe {
                 match self.layout {
@@ -267,7 +276,7 @@ impl Packed {
             }
             return;
         }
-        let _ = isa;
+        let _ = (isa, fetch);
         match self.layout {
             Layout::Q8_0 => q8_0::plain::multiply(tile, tokens, out),
             Layout::Q4_0 => q4_0::plain::multiply(tile, tokens, out),
@@ -275,4 +284,16 @@ impl Packed {
             Layout::Q6K => q6_k::plain::multiply(tile, tokens, out),
         }
     }
+}
+
+/// One pass over a tile for a few tokens.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    isa: Isa,
+    tile: &'a [u8],
+    acts: &'a QuantRows,
+    /// The first token.
+    first: usize,
+    /// Bytes to ask for ahead of time with every 32 columns.
+    fetch: usize,
 }

@@ -197,7 +197,7 @@ pub(crate) mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn sums<const T: usize>(part: *const u8, records: [*const u8; T]) -> [[__m256i; 2]; T] {
-        // Both scales of each row as i16, and each of them twice.
+        // Both scales of each row as i16; and each of them twice, kept in memory: registers are scarce.
         // SAFETY: the scales are the first 32 bytes of the part.
         let both = unsafe {
             [
@@ -205,18 +205,10 @@ pub(crate) mod avx2 {
                 _mm256_cvtepi8_epi16(_mm_loadu_si128(part.add(TILE).cast())),
             ]
         };
-        let mut acc = [[_mm256_setzero_si256(); 2]; T];
-        for t in 0..T {
-            // SAFETY: promised by the caller.
-            let halves = unsafe { broadcast_i32(records[t].add(record::HALVES)) };
-            for h in 0..2 {
-                let offset = _mm256_slli_epi32::<5>(_mm256_madd_epi16(both[h], halves));
-                acc[t][h] = _mm256_sub_epi32(acc[t][h], offset);
-            }
-        }
+        let scales = [both.map(|both| twice_low(both)), both.map(|both| twice_low(_mm256_srli_epi32::<16>(both)))];
         let (nibble, two) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
+        let mut acc = [[_mm256_setzero_si256(); 2]; T];
         for eight in 0..4 {
-            let scale = both.map(|both| if eight < 2 { twice_low(both) } else { twice_high(both) });
             // SAFETY: offsets within the part.
             let (v0, v1, high) = unsafe {
                 (
@@ -238,8 +230,16 @@ pub(crate) mod avx2 {
                 for h in 0..2 {
                     // Four products of at most 63 * 127 fit i16.
                     let four = _mm256_add_epi16(_mm256_maddubs_epi16(w0[h], x[0]), _mm256_maddubs_epi16(w1[h], x[1]));
-                    acc[t][h] = _mm256_add_epi32(acc[t][h], _mm256_madd_epi16(four, scale[h]));
+                    acc[t][h] = _mm256_add_epi32(acc[t][h], _mm256_madd_epi16(four, scales[eight / 2][h]));
                 }
+            }
+        }
+        for t in 0..T {
+            // SAFETY: promised by the caller.
+            let halves = unsafe { broadcast_i32(records[t].add(record::HALVES)) };
+            for h in 0..2 {
+                let offset = _mm256_slli_epi32::<5>(_mm256_madd_epi16(both[h], halves));
+                acc[t][h] = _mm256_sub_epi32(acc[t][h], offset);
             }
         }
         acc
@@ -249,20 +249,8 @@ pub(crate) mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn twice_low(v: __m256i) -> __m256i {
-        let low = _mm256_setr_epi8(
-            0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13, 0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13,
-        );
-        _mm256_shuffle_epi8(v, low)
-    }
-
-    /// In each 32-bit lane the upper 16 bits, twice.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn twice_high(v: __m256i) -> __m256i {
-        let high = _mm256_setr_epi8(
-            2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14,
-            15,
-        );
-        _mm256_shuffle_epi8(v, high)
+        const LOWER: i64 = 0x0504_0504_0100_0100;
+        const UPPER: i64 = 0x0d0c_0d0c_0908_0908;
+        _mm256_shuffle_epi8(v, _mm256_set_epi64x(UPPER, LOWER, UPPER, LOWER))
     }
 }
