@@ -2,8 +2,10 @@
 
 mod beams;
 mod generating;
+mod golden;
 mod rails;
 mod scoring;
 mod simulation;
+mod sources;
 mod speculation;
 mod toy;

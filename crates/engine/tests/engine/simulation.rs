@@ -22,6 +22,18 @@ struct World {
     law: Law,
     rails: Vec<Arc<dyn Rail>>,
     asked: BTreeMap<Ticket, Asked>,
+    seen: Seen,
+}
+
+/// How often what the simulation is for came to pass.
+#[derive(Debug, Default)]
+struct Seen {
+    parked: usize,
+    refused: usize,
+    failed: usize,
+    called_off: usize,
+    cut_by_rails: usize,
+    shared: usize,
 }
 
 struct Asked {
@@ -56,7 +68,7 @@ impl World {
         let draft = Toy::new(VOCAB, markov(VOCAB, 6.0, 1)).positions(dice.from(10, POSITIONS)).pages(dice.from(4, 40));
         let scheduler = Scheduler::new(Box::new(toy), Some(tokenizer()), rails.clone(), options);
         let scheduler = scheduler.with_draft(Box::new(draft)).unwrap();
-        Self { scheduler, options, pages, law, rails, asked: BTreeMap::new() }
+        Self { scheduler, options, pages, law, rails, asked: BTreeMap::new(), seen: Seen::default() }
     }
 
     fn submit(&mut self, dice: &mut Dice) {
@@ -78,6 +90,7 @@ impl World {
             }
             Err(RequestError::QueueFull { waiting: told }) => {
                 assert!(waiting >= self.options.max_queue && told == waiting, "refused for no reason");
+                self.seen.refused += 1;
             }
             Err(error) => panic!("{error}"),
         }
@@ -91,6 +104,7 @@ impl World {
         let ticket = going[dice.below(going.len())];
         self.scheduler.cancel(ticket);
         self.asked.get_mut(&ticket).unwrap().called_off = true;
+        self.seen.called_off += 1;
     }
 
     fn step(&mut self) {
@@ -106,6 +120,8 @@ impl World {
                 }
                 Event::Finished(generation) => {
                     let sample = generation.sample;
+                    self.seen.cut_by_rails += usize::from(matches!(generation.cause, Cause::Rail { .. }));
+                    self.seen.shared += usize::from(generation.timings.prefill_tokens < generation.prompt_tokens);
                     assert_eq!((generation.text.clone(), generation.ids()), asked.streamed[sample]);
                     assert!(asked.finished[sample].replace(generation).is_none(), "a sample ends once");
                 }
@@ -115,10 +131,12 @@ impl World {
                 }
                 Event::Failed(EngineError::Request(RequestError::TooLargeForCache { .. })) => {
                     (asked.over, asked.failed) = (true, true);
+                    self.seen.failed += 1;
                 }
                 other => panic!("{other:?} for {:?}", asked.request),
             }
         }
+        self.seen.parked += usize::from(self.scheduler.load().parked > 0);
         let waiting: Vec<Ticket> = self.scheduler.waiting().collect();
         assert!(waiting.is_sorted() && waiting.len() <= self.options.max_queue);
         if let Some(first) = waiting.first() {
@@ -231,7 +249,7 @@ fn request(dice: &mut Dice) -> Request {
     request
 }
 
-fn simulate(seed: u64) {
+fn simulate(seed: u64) -> Seen {
     let mut dice = Dice(seed);
     let mut world = World::new(&mut dice);
     for _ in 0..dice.from(5, 60) {
@@ -252,11 +270,12 @@ fn simulate(seed: u64) {
         assert!(steps < 20_000, "the queue always moves: {:?}", world.scheduler.load());
     }
     world.compare();
+    world.seen
 }
 
 /// As [`simulate`], and all the memory comes back.
-fn simulate_and_count(seed: u64) {
-    simulate(seed);
+fn simulate_and_count(seed: u64) -> Seen {
+    let seen = simulate(seed);
     let mut dice = Dice(seed);
     let toy = Toy::new(VOCAB, hashed(VOCAB, 4.0)).positions(POSITIONS).pages(20);
     let draft = Toy::new(VOCAB, markov(VOCAB, 6.0, 1)).positions(POSITIONS).pages(20);
@@ -277,16 +296,29 @@ fn simulate_and_count(seed: u64) {
         let watch = watch.lock().unwrap();
         assert_eq!((watch.open, watch.pages_free), (0, watch.pages), "seed {seed}");
     }
+    seen
 }
 
 #[test]
 fn holds_for_thousands_of_seeds() {
+    let mut all = Seen::default();
     for seed in 0..2500 {
         let outcome = std::panic::catch_unwind(|| simulate_and_count(seed));
-        if let Err(panic) = outcome {
+        let seen = outcome.unwrap_or_else(|panic| {
             let words = panic.downcast_ref::<String>().cloned();
             panic!("seed {seed}: {}", words.unwrap_or_else(|| "see above".to_owned()));
-        }
+        });
+        all.parked += seen.parked;
+        all.refused += seen.refused;
+        all.failed += seen.failed;
+        all.called_off += seen.called_off;
+        all.cut_by_rails += seen.cut_by_rails;
+        all.shared += seen.shared;
+    }
+    let Seen { parked, refused, failed, called_off, cut_by_rails, shared } = &all;
+    let all_of_it = [parked, refused, failed, called_off, cut_by_rails, shared];
+    for times in all_of_it {
+        assert!(*times > 50, "what is simulated hardly ever happens: {all:?}");
     }
 }
 
