@@ -1,5 +1,5 @@
-//! A conversation loop: `cargo run --release --example chat -- MODEL_DIRECTORY TEMPLATE`, with a template that the model
-//! was trained on (plain, alpaca, chatml, vicuna).
+//! A conversation loop: `cargo run --release --example chat -- MODEL_DIRECTORY TEMPLATE`, with a template that the
+//! model was trained on (plain, alpaca, chatml, vicuna).
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};

@@ -139,7 +139,12 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, cla
 
 /// The tree of verbs and flags.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    // `--temp -1` is a mistake about the temperature, not an unknown flag `-1`.
+    let numbers = |arg: clap::Arg| {
+        let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
+        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+    };
+    Cli::command().mut_subcommands(|verb| verb.mut_args(numbers))
 }
 
 #[cfg(test)]

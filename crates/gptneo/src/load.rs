@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use gptneo_device::{CacheType, DType, Device};
 use gptneo_kernels::{Cpu, CpuError, CpuOptions, Isa};
-use gptneo_model::family::roles;
+use gptneo_model::family::{Role, roles};
 use gptneo_model::{
-    CacheOptions, Config, LanguageModel, LoadOptions, Memory, Storage, TensorSource, default_cache, load, memory,
+    CacheOptions, Config, Fallback, LanguageModel, LoadOptions, Memory, Storage, TensorSource, default_cache, load,
+    memory,
 };
 
 use crate::args::{MachineArgs, ModelArgs};
@@ -140,7 +141,7 @@ impl Plan {
             let needs = total(self.storage, positions);
             if needs <= available {
                 hints.push(format!(
-                    "a cache of {positions} tokens in place of {} (a smaller -c or -n, fewer sequences), which needs {}",
+                    "a cache of {positions} tokens in place of {} (smaller -c or -n, fewer sequences), which needs {}",
                     self.cache.positions,
                     terminal::size(needs)
                 ));
@@ -164,6 +165,7 @@ impl Plan {
     pub(crate) fn load(self, opened: &Opened, cpu: Cpu, interrupt: &Interrupt) -> Result<Loaded, Failure> {
         self.check(opened)?;
         interrupt.check()?;
+        let _heeded = interrupt.heed();
         let begun = Instant::now();
         let device = cpu.describe();
         let options = LoadOptions {
@@ -179,9 +181,7 @@ impl Plan {
         drop(bar);
         interrupt.check()?;
         let loaded = loaded?;
-        for fallback in &loaded.fallbacks {
-            terminal::warn(&fallback.to_string());
-        }
+        tell_fallbacks(&loaded.fallbacks);
         let model = confine(Box::new(loaded.decoder), self.context);
         Ok(Loaded { model, device, took: begun.elapsed() })
     }
@@ -197,6 +197,27 @@ pub(crate) struct Loaded {
     pub(crate) took: Duration,
 }
 
+/// Says which tensors did not get the type asked for: a line for each kind, since a deep model has hundreds.
+pub(crate) fn tell_fallbacks(fallbacks: &[Fallback]) {
+    let same = |a: &Fallback, b: &Fallback| (a.cols, a.wanted, a.used) == (b.cols, b.wanted, b.used);
+    for (index, fallback) in fallbacks.iter().enumerate() {
+        if fallbacks[..index].iter().any(|earlier| same(earlier, fallback)) {
+            continue;
+        }
+        let more = fallbacks[index..].iter().filter(|other| same(other, fallback)).count() - 1;
+        let others = if more > 0 { format!(" (and of {more} tensors more)") } else { String::new() };
+        terminal::warn(&format!("{fallback}{others}"));
+    }
+}
+
+/// The type that a matrix of this role gets in a model of this width, fallbacks included.
+pub(crate) fn given(storage: Storage, role: Role, config: &Config) -> DType {
+    match role.shape(config) {
+        (_, Some(cols)) => storage.of(role, cols),
+        (_, None) => DType::F32,
+    }
+}
+
 /// Whether the layers' matrices are f32 as they are stored.
 fn stored_exactly(opened: &Opened) -> bool {
     layer_type(opened.source()) == DType::F32
@@ -204,7 +225,7 @@ fn stored_exactly(opened: &Opened) -> bool {
 
 /// The type of the layers' matrices, as stored.
 pub(crate) fn layer_type(source: &dyn TensorSource) -> DType {
-    source.dtype(gptneo_model::family::Role::Inner, Some(0))
+    source.dtype(Role::Inner, Some(0))
 }
 
 /// What a model takes, converted to `storage` or as it is stored.

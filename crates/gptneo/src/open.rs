@@ -58,6 +58,7 @@ pub(crate) fn open_here(name: Option<&str>, environment: Environment) -> Result<
 
 /// The folder or file of a model of the hub, downloaded if it is not here.
 fn fetched(id: &ModelId, hub: &HubArgs, environment: Environment, interrupt: &Interrupt) -> Result<PathBuf, Failure> {
+    let _heeded = interrupt.heed();
     let options = PullOptions { cancel: Some(interrupt.flag()), ..PullOptions::default() };
     Ok(source::hub(hub, environment)?.open(id, &options, &pulling::Bars::new())?)
 }

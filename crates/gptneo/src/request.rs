@@ -34,13 +34,24 @@ pub(crate) fn prompt(args: &PromptArgs) -> Result<Prompt, Failure> {
         return Ok(Prompt::Text(text.clone()));
     }
     if let Some(path) = &args.file {
-        return input::file(path).map(Prompt::Text);
+        return input::file(path).map(without_last_break).map(Prompt::Text);
     }
     match input::standard()? {
-        Some(text) => Ok(Prompt::Text(text)),
+        Some(text) => Ok(Prompt::Text(without_last_break(text))),
         None => Err(Failure::usage("there is no prompt")
             .hint("gptneo run -m MODEL \"Once upon a time\"\nor -f FILE, or text on standard input")),
     }
+}
+
+/// Editors and `echo` end a text with a line break that nobody means as a part of the prompt.
+fn without_last_break(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }
 
 /// A request for continuations of `prompt`.

@@ -73,6 +73,18 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// Text of a model on standard output, at once. A terminal is not given control characters, which could make it do
+/// more than show text; a file or a pipe is given the text as it is.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() { bytes(harmless(text).as_bytes()) } else { bytes(text.as_bytes()) }
+}
+
+/// The text with control characters other than line breaks and tabs shown as U+FFFD.
+fn harmless(text: &str) -> String {
+    let mark = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(mark).collect()
+}
+
 /// One JSON object on one line of standard output.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -154,6 +166,12 @@ mod tests {
         check(999_999, "1.0 MB");
         check(548_105_171, "548 MB");
         check(5_300_000_000, "5.3 GB");
+    }
+
+    #[test]
+    fn a_model_cannot_command_a_terminal() {
+        assert_eq!(harmless("a\tb\nc\u{1b}[2J\u{9b}d\r"), "a\tb\nc\u{fffd}[2J\u{fffd}d\u{fffd}");
+        assert_eq!(harmless("naïve 猫"), "naïve 猫");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 2 usage, 3 I/O, 4 bad file, 5 would not fit in memory.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
+
 #[path = "bad_input/configs.rs"]
 mod configs;
 #[path = "bad_input/flags.rs"]

@@ -18,7 +18,7 @@ pub(crate) struct ModelArgs {
     pub(crate) quant: Option<DType>,
 
     /// Most tokens of context to hold [default: what the model allows]
-    #[arg(short, long, value_name = "N", value_parser = values::context, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = values::context)]
     pub(crate) ctx_size: Option<usize>,
 
     /// Type of cached keys: f32, f16 or q8_0 [default: follows the weights]
@@ -35,7 +35,7 @@ pub(crate) struct ModelArgs {
 #[command(next_help_heading = "Machine")]
 pub(crate) struct MachineArgs {
     /// Threads [default: GPTNEO_THREADS, else one per core]
-    #[arg(short, long, value_name = "N", value_parser = values::threads, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = values::threads)]
     pub(crate) threads: Option<usize>,
 
     /// Where to run: cpu, or auto for the best there is

@@ -27,16 +27,16 @@ pub(crate) struct RunArgs {
     pub(crate) generation: GenerationArgs,
 
     /// Search with this many beams instead of sampling; the best is printed
-    #[arg(long, value_name = "N", value_parser = values::beams, allow_negative_numbers = true, help_heading = "Sampling")]
+    #[arg(long, value_name = "N", value_parser = values::beams, help_heading = "Sampling")]
     pub(crate) beams: Option<usize>,
 
     /// Number of continuations, sharing one reading of the prompt
-    #[arg(short = 'N', long, value_name = "N", value_parser = values::samples, allow_negative_numbers = true, default_value = "1",
+    #[arg(short = 'N', long, value_name = "N", value_parser = values::samples, default_value = "1",
           help_heading = "Sampling")]
     pub(crate) samples: usize,
 
     /// Report the log-probability of each token and of its K likeliest alternatives (with --json)
-    #[arg(long, value_name = "K", value_parser = values::alternatives, allow_negative_numbers = true, help_heading = "Output", requires = "json")]
+    #[arg(long, value_name = "K", value_parser = values::alternatives, help_heading = "Output", requires = "json")]
     pub(crate) logprobs: Option<usize>,
 
     #[command(flatten)]
@@ -112,14 +112,14 @@ pub(crate) struct ScoreArgs {
     pub(crate) file: Option<PathBuf>,
 
     /// Token ids instead of text: 1,2,3
-    #[arg(long, value_name = "IDS", help_heading = "Input", allow_negative_numbers = true)]
+    #[arg(long, value_name = "IDS", help_heading = "Input")]
     pub(crate) tokens: Option<TokenIds>,
 
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
     /// Also report the K largest logits after each token
-    #[arg(long, value_name = "K", value_parser = values::top, help_heading = "Output", allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = values::top, help_heading = "Output")]
     pub(crate) top: Option<usize>,
 
     #[command(flatten)]
@@ -183,22 +183,21 @@ pub(crate) struct BenchArgs {
 
     /// Tokens to read before generating
     #[arg(long, value_name = "N", value_parser = values::some_tokens, default_value = "512",
-          help_heading = "Measurement", allow_negative_numbers = true)]
+          help_heading = "Measurement")]
     pub(crate) prompt: usize,
 
     /// Tokens to generate
     #[arg(long = "gen", value_name = "N", value_parser = values::some_tokens, default_value = "64",
-          help_heading = "Measurement", allow_negative_numbers = true)]
+          help_heading = "Measurement")]
     pub(crate) generate: usize,
 
     /// Also decode so many sequences at once, from an empty cache
-    #[arg(long, value_name = "N", value_parser = values::sequences, help_heading = "Measurement",
-          allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::sequences, help_heading = "Measurement")]
     pub(crate) batch: Option<usize>,
 
     /// Measure so many times and report medians
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), default_value = "3",
-          help_heading = "Measurement", allow_negative_numbers = true)]
+          help_heading = "Measurement")]
     pub(crate) repeat: u32,
 
     #[command(flatten)]
@@ -243,8 +242,7 @@ pub(crate) struct QuantizeArgs {
     pub(crate) text: Option<PathBuf>,
 
     /// Most tokens of the text to measure on
-    #[arg(long, value_name = "N", value_parser = values::some_tokens, default_value = "4096",
-          allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::some_tokens, default_value = "4096")]
     pub(crate) text_tokens: usize,
 
     /// Replace the output file if it exists
@@ -339,7 +337,7 @@ pub(crate) struct ShowArgs {
     pub(crate) model: Option<String>,
 
     /// Tokens of context to reckon the memory for [default: what the model allows]
-    #[arg(short, long, value_name = "N", value_parser = values::context, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = values::context)]
     pub(crate) ctx_size: Option<usize>,
 
     /// Print one JSON object

@@ -75,6 +75,7 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     // What the measurement of memory took is not the model's.
     machine::forget_peak();
 
+    let _heeded = world.interrupt.heed();
     let mut loaded = plan.load(&opened, cpu, &world.interrupt)?;
     let model = loaded.model.as_mut();
     let ids: Vec<u32> = (0..length).map(|i| ((i * 7919 + 13) % opened.config().vocab) as u32).collect();

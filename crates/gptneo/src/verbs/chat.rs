@@ -244,12 +244,13 @@ impl Chat<'_> {
     fn generate(&mut self, prompt: Vec<u32>) -> Result<(), Failure> {
         let request = Request { prompt: Prompt::Tokens(prompt), ..self.terms.clone() };
         let mut broken = None;
+        let _heeded = self.world.interrupt.heed();
         let mut begun = false;
         let done = self.engine.generate(request, &mut |piece| {
             // Templates end with a blank or not; an answer begins with its first letter.
             let text = if begun { piece.text.as_str() } else { piece.text.trim_start() };
             begun |= !text.is_empty();
-            match terminal::bytes(text.as_bytes()) {
+            match terminal::text(text) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(failure) => {
                     broken = Some(failure);

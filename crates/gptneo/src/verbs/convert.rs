@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::ConvertArgs;
 use crate::failure::Failure;
-use crate::load::{cpu, layer_type};
+use crate::load::{cpu, layer_type, tell_fallbacks};
 use crate::open::{Opened, Watched, open};
 use crate::output::{check_directory, check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -54,6 +54,7 @@ pub(crate) fn run(args: &ConvertArgs, world: &World) -> Result<(), Failure> {
     }
     let device = cpu(&args.machine, world.environment)?;
     let mut bar = Progress::new("converting", opened.config().parameters(), Unit::Parameters);
+    let heeded = world.interrupt.heed();
     let source = Watched { source: opened.source(), interrupt: &world.interrupt };
     let written = if gguf {
         let keys = match &tokenizer {
@@ -67,10 +68,9 @@ pub(crate) fn run(args: &ConvertArgs, world: &World) -> Result<(), Failure> {
     };
     drop(bar);
     world.interrupt.check()?;
+    drop(heeded);
     let Written { bytes, fallbacks } = written?;
-    for fallback in &fallbacks {
-        terminal::warn(&fallback.to_string());
-    }
+    tell_fallbacks(&fallbacks);
     if let (Some(tokenizer), false) = (&tokenizer, gguf) {
         write(&args.output.join("tokenizer.json"), &tokenizer.json())?;
         write(&args.output.join("tokenizer_config.json"), &tokenizer.config_json())?;

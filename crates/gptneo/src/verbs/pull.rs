@@ -22,6 +22,7 @@ struct Report {
 pub(crate) fn run(args: &PullArgs, world: &World) -> Result<(), Failure> {
     let id = source::hub_id(args.id.as_deref().or(args.model.as_deref()).unwrap_or_default(), &args.hub)?;
     let hub = source::hub(&args.hub, world.environment)?;
+    let _heeded = world.interrupt.heed();
     let options = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
     let pulled = hub.pull(&id, &options, &Bars::new())?;
     if args.json {

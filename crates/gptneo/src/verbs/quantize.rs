@@ -2,13 +2,14 @@
 
 use gptneo_checkpoint::gguf::Metadata;
 use gptneo_device::{DType, PAGE};
+use gptneo_model::family::Role;
 use gptneo_model::{Fidelity, Storage, fidelity, write_gguf};
 use serde::Serialize;
 
 use crate::args::{MachineArgs, ModelArgs, QuantizeArgs};
 use crate::failure::{Failure, Kind};
 use crate::input;
-use crate::load::{Plan, cpu};
+use crate::load::{Plan, cpu, given, tell_fallbacks};
 use crate::open::{Opened, Watched, open, open_here};
 use crate::output::{check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -62,14 +63,14 @@ pub(crate) fn run(args: &QuantizeArgs, world: &World) -> Result<(), Failure> {
     };
     let device = cpu(&args.machine, world.environment)?;
     let mut bar = Progress::new("quantising", opened.config().parameters(), Unit::Parameters);
+    let heeded = world.interrupt.heed();
     let source = Watched { source: opened.source(), interrupt: &world.interrupt };
     let written = write_gguf(&device, &source, Some(storage), &keys, &args.output, &mut |p| bar.at(p.done));
     drop((bar, device));
     world.interrupt.check()?;
+    drop(heeded);
     let written = written?;
-    for fallback in &written.fallbacks {
-        terminal::warn(&fallback.to_string());
-    }
+    tell_fallbacks(&written.fallbacks);
     let cost = match &tokens {
         Some(tokens) => Some(cost(&opened, args, tokens, world)?),
         None => None,
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &QuantizeArgs, world: &World) -> Result<(), Failure> {
         model: &opened.name,
         output: args.output.display().to_string(),
         dtype: args.dtype.name(),
-        output_type: storage.output.name(),
+        output_type: given(storage, Role::Embedding, opened.config()).name(),
         file_bytes: written.bytes,
         fallbacks: written.fallbacks.iter().map(ToString::to_string).collect(),
         cost,
@@ -115,6 +116,7 @@ fn cost(opened: &Opened, args: &QuantizeArgs, tokens: &[u32], world: &World) -> 
     let windows: Vec<&[u32]> = tokens.chunks(context).filter(|window| window.len() > 1).collect();
     let total = windows.iter().map(|window| window.len() - 1).sum::<usize>();
     let mut bar = Progress::new("comparing", total as u64, Unit::Tokens);
+    let _heeded = world.interrupt.heed();
     let mut sum: Option<(usize, Fidelity)> = None;
     for window in windows {
         world.interrupt.check()?;

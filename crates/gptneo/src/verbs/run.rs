@@ -93,6 +93,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
     let streams = !args.json && request.n == 1 && request.beams.is_none();
     let ids = engine.tokenizer().is_none();
     let mut broken = None;
+    let _heeded = world.interrupt.heed();
     let done = engine.generate(request, &mut |piece| {
         if !streams {
             return ControlFlow::Continue(());
@@ -100,7 +101,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
         let shown = if ids {
             terminal::bytes(piece.tokens.iter().map(|t| format!("{} ", t.id)).collect::<String>().as_bytes())
         } else {
-            terminal::bytes(piece.text.as_bytes())
+            terminal::text(&piece.text)
         };
         match shown {
             Ok(()) => ControlFlow::Continue(()),
@@ -123,7 +124,8 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
             if done.len() > 1 {
                 terminal::line(&format!("--- {}", index + 1))?;
             }
-            terminal::line(&shown(generation, ids))?;
+            terminal::text(&shown(generation, ids))?;
+            terminal::line("")?;
         }
     }
     tell(&done, args.json, world);

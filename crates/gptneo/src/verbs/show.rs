@@ -1,12 +1,13 @@
 //! `gptneo show MODEL`: family, shape, parameters, and the memory it needs at each type. Reads headers alone.
 
 use gptneo_device::{DType, Reach};
+use gptneo_model::family::Role;
 use gptneo_model::{CacheOptions, Config, Storage, default_cache};
 use serde::Serialize;
 
 use crate::args::{HubArgs, ShowArgs};
 use crate::failure::{Failure, Kind};
-use crate::load::{layer_type, planned};
+use crate::load::{given, layer_type, planned};
 use crate::memory as machine;
 use crate::open::{Opened, open_here};
 use crate::source::{self, Place};
@@ -83,7 +84,7 @@ fn row(opened: &Opened, dtype: DType, context: usize) -> Result<Row, Failure> {
     let memory = planned(opened, Some(storage), CacheOptions { positions: context, key: kind, value: kind });
     Ok(Row {
         dtype: dtype.name(),
-        output_type: storage.output.name(),
+        output_type: given(storage, Role::Embedding, opened.config()).name(),
         weights_bytes: memory.weights,
         cache_bytes: memory.cache,
         work_bytes: memory.work,

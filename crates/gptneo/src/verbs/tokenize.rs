@@ -1,5 +1,7 @@
 //! `gptneo tokenize`: text on standard input to ids on standard output, and back with `--decode`.
 
+use std::io::IsTerminal;
+
 use gptneo_text::Special;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ struct Given {
 
 pub(crate) fn run(args: &TokenizeArgs, world: &World) -> Result<(), Failure> {
     let tokenizer = tokenizer(args.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    if std::io::stdin().is_terminal() {
+        terminal::say("reading from the terminal; Ctrl-D ends it");
+    }
     let text = input::standard_always()?;
     if args.decode {
         let ids = ids(&text)?;

@@ -161,7 +161,7 @@ pub(super) fn add(table: &mut Table) {
     with("longer than it says", long, "file length");
     with(
         "a safetensors file by another name",
-        { std::fs::read(super::runner::golden("gpt_neo").join("model.safetensors")).unwrap() },
+        std::fs::read(super::runner::golden("gpt_neo").join("model.safetensors")).unwrap(),
         ".gguf",
     );
 }

@@ -15,20 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a process did.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// `None` if a signal ended it.
-    pub code: Option<i32>,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
-    pub took: Duration,
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
 }
 
 impl Outcome {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         serde_json::from_slice(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&self.stdout)))
@@ -37,34 +37,34 @@ impl Outcome {
 
 /// A command line about to be run.
 #[derive(Clone, Debug, Default)]
-pub struct Program {
-    pub args: Vec<OsString>,
-    pub stdin: Vec<u8>,
-    pub env: Vec<(String, OsString)>,
+pub(crate) struct Program {
+    pub(crate) args: Vec<OsString>,
+    pub(crate) stdin: Vec<u8>,
+    pub(crate) env: Vec<(String, OsString)>,
 }
 
 impl Program {
-    pub fn new<I: IntoIterator<Item = A>, A: Into<OsString>>(args: I) -> Self {
+    pub(crate) fn new<I: IntoIterator<Item = A>, A: Into<OsString>>(args: I) -> Self {
         Self { args: args.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
 
     /// The process, not yet started: nothing of this environment reaches it but what a test names.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gptneo"));
         command
             .args(&self.args)
@@ -79,7 +79,7 @@ impl Program {
         command
     }
 
-    pub fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome {
         let begun = Instant::now();
         let mut child = self.command().spawn().unwrap();
         let (mut stdin, input) = (child.stdin.take().unwrap(), self.stdin.clone());
@@ -118,18 +118,18 @@ fn home() -> &'static Path {
 }
 
 /// Runs a command line.
-pub fn gptneo<I: IntoIterator<Item = A>, A: Into<OsString>>(args: I) -> Outcome {
+pub(crate) fn gptneo<I: IntoIterator<Item = A>, A: Into<OsString>>(args: I) -> Outcome {
     Program::new(args).run()
 }
 
 /// A committed golden model.
-pub fn golden(variant: &str) -> PathBuf {
+pub(crate) fn golden(variant: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden").join(variant);
     path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// Copies the files of a directory.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -140,7 +140,7 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// Gives a golden model (112 ids, the last of which ends a text) a tokenizer: printable ASCII, space, line break, and
 /// a few joined pairs.
-pub fn add_tokenizer(dir: &Path) {
+pub(crate) fn add_tokenizer(dir: &Path) {
     let mut tokens: Vec<String> = (0x21u8..=0x7e).map(|b| char::from(b).to_string()).collect();
     tokens.extend(["Ġ", "Ċ", "th", "he", "in", "an", "Ġa", "Ġt"].map(str::to_owned));
     let mut vocab: serde_json::Map<String, serde_json::Value> =
@@ -151,7 +151,7 @@ pub fn add_tokenizer(dir: &Path) {
 }
 
 /// A copy of a golden model, with a tokenizer.
-pub fn with_tokenizer(variant: &str, to: &Path) -> PathBuf {
+pub(crate) fn with_tokenizer(variant: &str, to: &Path) -> PathBuf {
     let dir = to.join(variant);
     copy(&golden(variant), &dir);
     add_tokenizer(&dir);
@@ -159,7 +159,7 @@ pub fn with_tokenizer(variant: &str, to: &Path) -> PathBuf {
 }
 
 /// Data that does not belong to the project, or a loud word that it is missing.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let full = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
     if full.exists() {
         return Some(full);

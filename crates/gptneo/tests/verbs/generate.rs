@@ -66,6 +66,7 @@ fn the_prompt_may_come_from_anywhere() {
     assert_eq!(ids(&base.clone().arg("-p").arg("in a hat").run().json()), wanted);
     assert_eq!(ids(&base.clone().arg("-f").arg(&file).run().json()), wanted);
     assert_eq!(ids(&base.clone().stdin("in a hat").run().json()), wanted);
+    assert_eq!(ids(&base.clone().stdin("in a hat\n").run().json()), wanted, "as echo writes it");
     let tokens = Program::new(["tokenize", "-m"]).arg(&model).stdin("in a hat").run();
     assert_eq!(ids(&base.clone().arg("--tokens").arg(tokens.text().trim()).run().json()), wanted);
 }

@@ -66,7 +66,8 @@ fn answer(path: &str, files: &Path) -> (&'static str, Vec<u8>) {
         let siblings: Vec<serde_json::Value> = names
             .map(|entry| {
                 let bytes = std::fs::read(entry.path()).unwrap();
-                serde_json::json!({"rfilename": entry.file_name().to_str(), "size": bytes.len(), "blobId": git_id(&bytes)})
+                let name = entry.file_name().into_string().unwrap();
+                serde_json::json!({"rfilename": name, "size": bytes.len(), "blobId": git_id(&bytes)})
             })
             .collect();
         let body = serde_json::json!({"id": "owner/model", "sha": COMMIT, "siblings": siblings});
