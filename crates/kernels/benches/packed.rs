@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p gptneo-kernels --bench packed [-- TYPE...]`
 
+use std::time::Duration;
+
 use gptneo_device::{DType, DeviceError};
 use gptneo_kernels::packed_bench::{self, Case};
 
@@ -20,17 +22,19 @@ fn main() -> Result<(), DeviceError> {
 
 #[allow(clippy::print_stdout, reason = "a bench prints its table")]
 fn report(dtype: DType) -> Result<(), DeviceError> {
-    println!("{dtype}\none token      K   threads   GB/s    read   share");
+    println!("{dtype}; medians (best)\none token      K   threads        GB/s        read   share");
     for cols in [768, 2048, 8192] {
         let rows = (288 << 20) / dtype.bytes_for(cols).unwrap_or(1);
         let case = Case::new(dtype, rows, cols, 1)?;
         for threads in [1, 2] {
-            let rate = |time: std::time::Duration| case.bytes() as f64 / time.as_secs_f64() / 1e9;
-            let (product, read) = (rate(case.product(threads, 15)), rate(case.read(threads, 15)));
-            println!("         {cols:>7} {threads:>9} {product:>6.1} {read:>7.1} {:>7.3}", product / read);
+            let rate = |time: Duration| case.bytes() as f64 / time.as_secs_f64() / 1e9;
+            let [product, read] = case.product_and_read(threads, 25).map(|t| (rate(t.median), rate(t.best)));
+            let share = product.0 / read.0;
+            print!("         {cols:>7} {threads:>9} {:>6.1}{:>8}", product.0, format!("({:.1})", product.1));
+            println!(" {:>6.1}{:>8} {share:>5.2}", read.0, format!("({:.1})", read.1));
         }
     }
-    println!("GOP/s, two threads;   tokens    4     16     64    512");
+    println!("GOP/s, two threads;   tokens       4        16        64       512");
     for (rows, cols) in [(3072, 768), (8192, 2048), (2048, 8192), (768, 3072)] {
         print!("            [{rows:>4}, {cols:>4}]     ");
         for tokens in [4, 16, 64, 512] {
@@ -38,13 +42,14 @@ fn report(dtype: DType) -> Result<(), DeviceError> {
             let rows = if tokens <= 16 { (96 << 20) / dtype.bytes_for(cols).unwrap_or(1) } else { rows };
             let case = Case::new(dtype, rows, cols, tokens)?;
             let ops = OPS * rows as f64 * cols as f64 * tokens as f64;
-            let passes = (2e10 / ops).ceil().max(5.0) as usize;
-            print!("{:>7.0}", ops / case.product(2, passes).as_secs_f64() / 1e9);
+            let times = case.product(2, (4e10 / ops).ceil().max(9.0) as usize);
+            let rate = |time: Duration| ops / time.as_secs_f64() / 1e9;
+            print!("{:>4.0}{:>6}", rate(times.median), format!("({:.0})", rate(times.best)));
         }
         println!();
     }
     let values: Vec<f32> = (0..1 << 18).map(|i| ((i * 7919) % 4001) as f32 / 2000.0 - 1.0).collect();
-    let time = packed_bench::quantise(dtype, &values, 9);
+    let time = packed_bench::quantise(dtype, &values, 9).median;
     println!("quantised, one thread: {:.0} million values/s\n", values.len() as f64 / time.as_secs_f64() / 1e6);
     Ok(())
 }

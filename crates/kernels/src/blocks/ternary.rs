@@ -14,7 +14,7 @@ pub(super) fn tq1_0(block: &[u8; 54], out: &mut [f32; 256]) {
         let mut power = 1_u8;
         for _ in 0..digits {
             for (byte, out) in run.iter().zip(&mut out) {
-                let digit = u16::from(byte.wrapping_mul(power)) * 3 >> 8;
+                let digit = (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
                 *out = d * (f32::from(digit) - 1.0);
             }
             power = power.wrapping_mul(3);

@@ -90,10 +90,6 @@ impl QuantRows {
         self.form
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     pub(crate) fn cols(&self) -> usize {
         self.cols
     }

@@ -57,75 +57,97 @@ impl Case {
         self.packed.bytes()
     }
 
-    /// The median time of a product with all tokens on `threads` threads.
-    pub fn product(&self, threads: usize, passes: usize) -> Duration {
-        timed(threads, passes, |thread| {
-            let tiles = self.packed.tiles();
-            let mine = tiles * thread / threads..tiles * (thread + 1) / threads;
-            let step = (NEAR / self.acts.row(0).len() / 12 * 12).max(12);
-            let mut out = vec![[0.0; TILE]; step.min(self.tokens)];
-            let mut kept = 0.0;
-            for first in (0..self.tokens).step_by(step) {
-                let tokens = first..self.tokens.min(first + step);
-                for tile in mine.clone() {
-                    let out = &mut out[..tokens.len()];
-                    self.packed.multiply(self.isa, tile, &self.acts, tokens.clone(), out);
-                    kept += out[0][0];
-                }
-            }
-            kept
-        })
+    /// Times of a product with all tokens, and of reading the packed bytes, pass by pass in turn on `threads` threads.
+    pub fn product_and_read(&self, threads: usize, passes: usize) -> [Times; 2] {
+        timed(threads, passes, [&|thread| self.share(thread, threads), &|thread| self.read(thread, threads)])
     }
 
-    /// The median time of reading the packed bytes on `threads` threads.
-    pub fn read(&self, threads: usize, passes: usize) -> Duration {
-        timed(threads, passes, |thread| {
-            let words = self.packed.memory.as_slice().as_chunks::<256>().0;
-            let mine = &words[words.len() * thread / threads..words.len() * (thread + 1) / threads];
-            let mut sums = [0_u64; 32];
-            for words in mine {
-                for (sum, word) in sums.iter_mut().zip(words.as_chunks::<8>().0) {
-                    *sum ^= u64::from_ne_bytes(*word);
-                }
+    /// Times of a product with all tokens on `threads` threads.
+    pub fn product(&self, threads: usize, passes: usize) -> Times {
+        let [times] = timed(threads, passes, [&|thread| self.share(thread, threads)]);
+        times
+    }
+
+    /// One thread's share of the product.
+    fn share(&self, thread: usize, threads: usize) -> f32 {
+        let tiles = self.packed.tiles();
+        let mine = tiles * thread / threads..tiles * (thread + 1) / threads;
+        let step = (NEAR / self.acts.row(0).len() / 12 * 12).max(12);
+        let mut out = vec![[0.0; TILE]; step.min(self.tokens)];
+        let mut kept = 0.0;
+        for first in (0..self.tokens).step_by(step) {
+            let tokens = first..self.tokens.min(first + step);
+            for tile in mine.clone() {
+                let out = &mut out[..tokens.len()];
+                self.packed.multiply(self.isa, tile, &self.acts, tokens.clone(), out);
+                kept += out[0][0];
             }
-            sums.iter().fold(0, |all, sum| all ^ sum) as f32
-        })
+        }
+        kept
+    }
+
+    /// One thread's share of reading the packed bytes.
+    fn read(&self, thread: usize, threads: usize) -> f32 {
+        let words = self.packed.memory.as_slice().as_chunks::<256>().0;
+        let mine = &words[words.len() * thread / threads..words.len() * (thread + 1) / threads];
+        let mut sums = [0_u64; 32];
+        for words in mine {
+            for (sum, word) in sums.iter_mut().zip(words.as_chunks::<8>().0) {
+                *sum ^= u64::from_ne_bytes(*word);
+            }
+        }
+        sums.iter().fold(0, |all, sum| all ^ sum) as f32
     }
 }
 
-/// The median time of quantising `values` on one thread.
-pub fn quantise(dtype: DType, values: &[f32], passes: usize) -> Duration {
-    timed(1, passes, |_| {
+/// What the passes took.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// The median.
+    pub median: Duration,
+    /// The shortest.
+    pub best: Duration,
+}
+
+/// Times of quantising `values` on one thread.
+pub fn quantise(dtype: DType, values: &[f32], passes: usize) -> Times {
+    let work = |_| {
         let mut out = vec![0; dtype.bytes_for(values.len()).unwrap_or(0)];
         let done = blocks::quantize(dtype, values, &mut out);
         std::hint::black_box(&out);
         f32::from(u8::from(done.is_ok()))
-    })
+    };
+    let [times] = timed(1, passes, [&work]);
+    times
 }
 
-/// Runs `work(thread)` on all threads at once, again and again; the median time until all are done.
-fn timed(threads: usize, passes: usize, work: impl Fn(usize) -> f32 + Sync) -> Duration {
+/// Runs each `work(thread)` on all threads at once, in turn, again and again; the first pass does not count.
+fn timed<const N: usize>(threads: usize, passes: usize, works: [&(dyn Fn(usize) -> f32 + Sync); N]) -> [Times; N] {
     let barrier = Barrier::new(threads);
-    let (work, barrier) = (&work, &barrier);
-    let mut times: Vec<Duration> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads)
-            .map(|thread| {
-                scope.spawn(move || {
-                    let mut times = Vec::new();
-                    for _ in 0..=passes {
-                        barrier.wait();
-                        let start = Instant::now();
-                        std::hint::black_box(work(thread));
-                        barrier.wait();
-                        times.push(start.elapsed());
-                    }
-                    times
-                })
-            })
-            .collect();
-        let mut all = handles.into_iter().map(|handle| handle.join().expect("a bench thread does not panic"));
-        all.next().map(|mut times| times.split_off(1)).unwrap_or_default()
+    let (works, barrier) = (&works, &barrier);
+    let run = move |thread| {
+        let mut times = [const { Vec::new() }; N];
+        for pass in 0..=passes {
+            for (work, times) in works.iter().zip(&mut times) {
+                barrier.wait();
+                let start = Instant::now();
+                std::hint::black_box(work(thread));
+                barrier.wait();
+                if pass > 0 {
+                    times.push(start.elapsed());
+                }
+            }
+        }
+        times
+    };
+    let times = std::thread::scope(|scope| {
+        for thread in 1..threads {
+            scope.spawn(move || run(thread));
+        }
+        run(0)
     });
-    times.sort();
-    times[times.len() / 2]
+    times.map(|mut times| {
+        times.sort();
+        Times { median: times[times.len() / 2], best: times[0] }
+    })
 }

@@ -23,12 +23,6 @@ pub(crate) fn read_f32(bytes: &[u8], offset: usize) -> f32 {
     f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
 
-/// The i16 at `offset`.
-#[inline(always)]
-pub(crate) fn read_i16(bytes: &[u8], offset: usize) -> i16 {
-    i16::from_ne_bytes([bytes[offset], bytes[offset + 1]])
-}
-
 /// The sixteen f16 at the start of `bytes`.
 #[inline(always)]
 pub(crate) fn scales(bytes: &[u8]) -> [f32; TILE] {

@@ -93,7 +93,7 @@ fn record_values(acts: &QuantRows, row: usize) -> Vec<f32> {
             }
             Form::I16 => {
                 let d = plain::read_f32(record, acts::i16_record::SCALE);
-                values.extend((0..BLOCK).map(|i| d * f32::from(plain::read_i16(record, 2 * i))));
+                values.extend(record[..2 * BLOCK].as_chunks().0.iter().map(|&q| d * f32::from(i16::from_ne_bytes(q))));
             }
         }
     }
@@ -177,7 +177,7 @@ fn instruction_sets_write_the_same_activations() {
     for form in [Form::I8, Form::I16] {
         let reference = quantised(Isa::Plain, form, 1, 256, &x);
         let values = record_values(&reference, 0);
-        for (block, (value, x)) in values.chunks(32).zip(x.chunks(32)).enumerate().map(|(b, (v, x))| (b, (v, x))) {
+        for (block, (value, x)) in values.chunks(32).zip(x.chunks(32)).enumerate() {
             let largest = x.iter().fold(0.0_f32, |a, v| a.max(v.abs()));
             let steps = if form == Form::I8 { 127.0 } else { 32767.0 };
             for (value, x) in value.iter().zip(x) {
