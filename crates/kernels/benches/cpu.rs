@@ -3,6 +3,7 @@
 //! Each WORD (`team`, `limits`, `gemm`, `gemv`, `attention`, `small`) picks a table; without one all are printed. Times
 //! are medians. `gemm` is the crate of that name with rayon, on as many threads.
 #![allow(unsafe_code, reason = "the crate gemm takes pointers")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints tables, and stops at a fault")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -150,7 +151,7 @@ fn vectors(cpu: &Cpu) {
 }
 
 fn attention(cpu: &Cpu) {
-    println!("{:24} {:>10} {:>14}", "attention", "GFLOP/s", "decode GB/s");
+    println!("{:24} {:>10} {:>14} {:>14}", "attention", "GFLOP/s", "decode GB/s", "in cache GB/s");
     for (heads, context) in [
         (Heads { count: 12, size: 64 }, 512usize),
         (Heads { count: 12, size: 64 }, 2048),
@@ -192,7 +193,9 @@ fn attention(cpu: &Cpu) {
             let work = 4.0 * width as f64 * (context * (context + 1) / 2) as f64 / 1e9;
             let name = format!("{}x{} {kind:?} {context}", heads.count, heads.size);
             let read = row_bytes * (context * layers) as f64 / 1e9;
-            println!("{name:24} {:10.1} {:14.2}", work / prefill, read / decode);
+            let near = median(99, || cpu.attend(args(last, &caches[0]), &mut out));
+            let near = read / layers as f64 / near;
+            println!("{name:24} {:10.1} {:14.2} {near:14.2}", work / prefill, read / decode);
         }
     }
 }

@@ -45,11 +45,11 @@ impl Body for Activate<'_> {
     fn run<S: Simd>(self, s: S) {
         let (whole, rest) = self.values.as_chunks_mut::<LANES>();
         for lanes in whole {
-            *lanes = s.to_array(activated(s, self.activation, s.from_array(*lanes)));
+            *lanes = s.to_array(activated(s, self.activation, s.vector(*lanes)));
         }
         let mut lanes = [0.0; LANES];
         lanes[..rest.len()].copy_from_slice(rest);
-        let lanes = s.to_array(activated(s, self.activation, s.from_array(lanes)));
+        let lanes = s.to_array(activated(s, self.activation, s.vector(lanes)));
         rest.copy_from_slice(&lanes[..rest.len()]);
     }
 }
@@ -87,8 +87,8 @@ fn gelu_erf<S: Simd>(s: S, x: S::F) -> S::F {
     let magnitude = s.max(s.sub(zero, x), x);
     let z = s.mul(magnitude, s.splat(std::f32::consts::FRAC_1_SQRT_2));
     let t = s.div(one, s.fma(z, s.splat(0.4), one));
-    let mut poly = s.splat(0.078_130_816);
-    for c in [-0.411_980_6, 0.717_253_4, -0.407_063_99, 0.427_784_32, 0.133_574_42, 0.237_403_36, 0.224_898_32] {
+    let mut poly = s.splat(0.078_130_82);
+    for c in [-0.411_980_6, 0.717_253_4, -0.407_064, 0.427_784_32, 0.133_574_42, 0.237_403_36, 0.224_898_32] {
         poly = s.fma(poly, t, s.splat(c));
     }
     // z^2 = x^2 / 2 from x itself, rounded once.
@@ -184,7 +184,7 @@ mod tests {
         type Out = [f32; LANES];
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Out {
-            s.to_array(exp(s, s.from_array(self.0)))
+            s.to_array(exp(s, s.vector(self.0)))
         }
     }
 

@@ -15,7 +15,7 @@ use crate::memory::{LINE, Memory, Shared};
 use crate::simd::{LANES, Simd};
 
 /// Channels that share a scale.
-const GROUP: usize = 32;
+pub(crate) const GROUP: usize = 32;
 
 /// Keys and values of one layer on the CPU.
 #[derive(Debug)]
@@ -93,82 +93,17 @@ impl Cache {
         self.memory.copy_within(from * bytes..(from + 1) * bytes, to * bytes);
     }
 
-    /// The keys of one head of one page as f32 `[D][PAGE]`: in place, or widened into `scratch`.
-    #[inline(always)]
-    pub(crate) fn keys<'a, S: Simd>(&'a self, s: S, page: u32, head: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+    /// The keys of one head of one page as they are stored.
+    pub(crate) fn stored_keys(&self, page: u32, head: usize) -> Stored<'_> {
         let block = key_block(self.shape);
-        let bytes = self.block(page, head * block.bytes(), block.bytes());
-        match block.kind {
-            CacheType::F32 => floats(bytes, block.numbers()),
-            CacheType::F16 => widen_f16(s, bytes, &mut scratch[..block.numbers()]),
-            CacheType::Q8_0 => {
-                let (numbers, scales) = bytes.split_at(block.numbers());
-                for (channel, out) in scratch[..block.numbers()].as_chunks_mut::<PAGE>().0.iter_mut().enumerate() {
-                    let numbers = &numbers[channel * PAGE..][..PAGE];
-                    let scales = &scales[channel / GROUP * PAGE * 2..][..PAGE * 2];
-                    for at in (0..PAGE).step_by(LANES) {
-                        // SAFETY: PAGE numbers and PAGE scales, PAGE places in `out`.
-                        unsafe {
-                            let scale = s.load_f16(scales.as_ptr().cast::<f16>().add(at));
-                            let value = s.mul(s.load_i8(numbers.as_ptr().cast::<i8>().add(at)), scale);
-                            s.store(out.as_mut_ptr().add(at), value);
-                        }
-                    }
-                }
-                &scratch[..block.numbers()]
-            }
-        }
+        Stored::new(block, self.block(page, head * block.bytes(), block.bytes()))
     }
 
-    /// The values of one head of one page as f32 `[PAGE][padded D]`: in place, or widened into `scratch`.
-    #[inline(always)]
-    pub(crate) fn values<'a, S: Simd>(&'a self, s: S, page: u32, head: usize, scratch: &'a mut [f32]) -> &'a [f32] {
+    /// The values of one head of one page as they are stored.
+    pub(crate) fn stored_values(&self, page: u32, head: usize) -> Stored<'_> {
         let block = value_block(self.shape);
         let start = self.shape.heads * key_block(self.shape).bytes() + head * block.bytes();
-        let bytes = self.block(page, start, block.bytes());
-        match block.kind {
-            CacheType::F32 => floats(bytes, block.numbers()),
-            CacheType::F16 => widen_f16(s, bytes, &mut scratch[..block.numbers()]),
-            CacheType::Q8_0 => {
-                let (numbers, scales) = bytes.split_at(block.numbers());
-                let (numbers, scales) = (numbers.as_ptr().cast::<i8>(), scales.as_ptr().cast::<f16>());
-                let out = &mut scratch[..block.numbers()];
-                let (mut slot, mut group) = (0, 0);
-                // PAGE is a multiple of 8, and so is the number of scales.
-                for first in (0..PAGE * block.groups()).step_by(LANES) {
-                    // SAFETY: PAGE * groups scales follow the numbers.
-                    for scale in s.to_array(unsafe { s.load_f16(scales.add(first)) }) {
-                        let row = slot * block.width;
-                        for at in (row + group * GROUP..row + block.width.min((group + 1) * GROUP)).step_by(LANES) {
-                            // SAFETY: the width is a multiple of 8, so a whole vector lies at `at` in both.
-                            unsafe {
-                                let value = s.mul(s.load_i8(numbers.add(at)), s.splat(scale));
-                                s.store(out.as_mut_ptr().add(at), value);
-                            }
-                        }
-                        group += 1;
-                        if group == block.groups() {
-                            (slot, group) = (slot + 1, 0);
-                        }
-                    }
-                }
-                out
-            }
-        }
-    }
-
-    /// The keys of one head of one page where they lie, if they are halves.
-    pub(crate) fn half_keys(&self, page: u32, head: usize) -> Option<&[f16]> {
-        let block = key_block(self.shape);
-        (block.kind == CacheType::F16)
-            .then(|| halves(self.block(page, head * block.bytes(), block.bytes()), block.numbers()))
-    }
-
-    /// The values of one head of one page where they lie, if they are halves.
-    pub(crate) fn half_values(&self, page: u32, head: usize) -> Option<&[f16]> {
-        let block = value_block(self.shape);
-        let start = self.shape.heads * key_block(self.shape).bytes() + head * block.bytes();
-        (block.kind == CacheType::F16).then(|| halves(self.block(page, start, block.bytes()), block.numbers()))
+        Stored::new(block, self.block(page, start, block.bytes()))
     }
 
     /// The stored bytes, page after page.
@@ -200,27 +135,121 @@ const fn page_bytes(shape: CacheShape) -> usize {
     shape.heads * (key_block(shape).bytes() + value_block(shape).bytes())
 }
 
-fn floats(bytes: &[u8], count: usize) -> &[f32] {
-    assert!(bytes.len() >= count * 4 && bytes.as_ptr().cast::<f32>().is_aligned());
-    // SAFETY: aligned, long enough, and every pattern is an f32.
-    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
+/// Keys `[D][PAGE]` or values `[PAGE][padded D]` of one head of one page.
+#[derive(Clone, Copy)]
+pub(crate) enum Stored<'a> {
+    Floats(&'a [f32]),
+    Halves(&'a [f16]),
+    Steps(Steps<'a>),
 }
 
-fn halves(bytes: &[u8], count: usize) -> &[f16] {
-    assert!(bytes.len() >= count * 2 && bytes.as_ptr().cast::<f16>().is_aligned());
-    // SAFETY: aligned, long enough, and every pattern is an f16.
-    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
+/// 8-bit numbers and their scales.
+#[derive(Clone, Copy)]
+pub(crate) struct Steps<'a> {
+    block: Block,
+    pub(crate) numbers: &'a [i8],
+    /// Keys: `[groups][PAGE]`; values: `[PAGE][groups]`.
+    pub(crate) scales: &'a [f16],
 }
 
-#[inline(always)]
-fn widen_f16<'a, S: Simd>(s: S, bytes: &[u8], out: &'a mut [f32]) -> &'a [f32] {
-    assert!(bytes.len() >= out.len() * 2);
-    for (i, lanes) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        // SAFETY: eight halves lie there, by the assertion.
-        *lanes = s.to_array(unsafe { s.load_f16(bytes.as_ptr().cast::<f16>().add(i * LANES)) });
+impl<'a> Stored<'a> {
+    fn new(block: Block, bytes: &'a [u8]) -> Self {
+        let count = block.numbers();
+        match block.kind {
+            CacheType::F32 => Self::Floats(elements(bytes, count)),
+            CacheType::F16 => Self::Halves(elements(bytes, count)),
+            CacheType::Q8_0 => {
+                let (numbers, scales) = bytes.split_at(count);
+                let (numbers, scales) = (elements(numbers, count), elements(scales, PAGE * block.groups()));
+                Self::Steps(Steps { block, numbers, scales })
+            }
+        }
     }
-    out
+
+    /// As f32: in place, or widened into `scratch` of [`scratch_len`].
+    #[inline(always)]
+    pub(crate) fn widen<S: Simd>(self, s: S, scratch: &'a mut [f32]) -> &'a [f32] {
+        match self {
+            Stored::Floats(numbers) => numbers,
+            Stored::Halves(numbers) => {
+                let out = &mut scratch[..numbers.len()];
+                for (lanes, numbers) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(numbers.as_chunks::<LANES>().0) {
+                    // SAFETY: eight halves.
+                    *lanes = s.to_array(unsafe { s.load_f16(numbers.as_ptr()) });
+                }
+                out
+            }
+            Stored::Steps(steps) => {
+                let out = &mut scratch[..steps.numbers.len()];
+                if steps.block.keys {
+                    steps.widen_keys(s, out)
+                } else {
+                    steps.widen_values(s, out)
+                }
+                out
+            }
+        }
+    }
 }
+
+impl Steps<'_> {
+    #[inline(always)]
+    fn widen_keys<S: Simd>(self, s: S, out: &mut [f32]) {
+        let (rows, numbers) = (out.as_chunks_mut::<PAGE>().0, self.numbers.as_chunks::<PAGE>().0);
+        for (channel, (out, numbers)) in rows.iter_mut().zip(numbers).enumerate() {
+            let scales = &self.scales[channel / GROUP * PAGE..][..PAGE];
+            for at in (0..PAGE).step_by(LANES) {
+                // SAFETY: all three have PAGE places.
+                unsafe {
+                    let scale = s.load_f16(scales.as_ptr().add(at));
+                    let value = s.mul(s.load_i8(numbers.as_ptr().add(at)), scale);
+                    s.store(out.as_mut_ptr().add(at), value);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn widen_values<S: Simd>(self, s: S, out: &mut [f32]) {
+        let Block { width, .. } = self.block;
+        let groups = self.block.groups();
+        let (mut slot, mut group) = (0, 0);
+        // PAGE is a multiple of 8, and so is the number of scales.
+        for scales in self.scales.as_chunks::<LANES>().0 {
+            // SAFETY: eight halves.
+            for scale in s.to_array(unsafe { s.load_f16(scales.as_ptr()) }) {
+                let row = slot * width;
+                for at in (row + group * GROUP..row + width.min((group + 1) * GROUP)).step_by(LANES) {
+                    let (numbers, out) = (&self.numbers[at..at + LANES], &mut out[at..at + LANES]);
+                    // SAFETY: eight places in both.
+                    unsafe { s.store(out.as_mut_ptr(), s.mul(s.load_i8(numbers.as_ptr()), s.splat(scale))) };
+                }
+                group += 1;
+                if group == groups {
+                    (slot, group) = (slot + 1, 0);
+                }
+            }
+        }
+    }
+
+    /// Scales of a position or of a channel.
+    pub(crate) fn groups(self) -> usize {
+        self.block.groups()
+    }
+}
+
+/// The first `count` elements of a block; every pattern of bits is one.
+fn elements<T: Number>(bytes: &[u8], count: usize) -> &[T] {
+    assert!(bytes.len() >= count * size_of::<T>() && bytes.as_ptr().cast::<T>().is_aligned());
+    // SAFETY: aligned, long enough, and any bits are a number.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), count) }
+}
+
+/// Types of which every pattern of bits is a value.
+trait Number {}
+impl Number for f32 {}
+impl Number for f16 {}
+impl Number for i8 {}
 
 /// Writes rows into a cache from several workers.
 #[derive(Clone, Copy)]
@@ -313,8 +342,9 @@ mod tests {
         type Out = (Vec<f32>, Vec<f32>);
         #[inline(always)]
         fn run<S: Simd>(self, s: S) -> Self::Out {
-            let keys = self.0.keys(s, self.1, self.2, self.3).to_vec();
-            (keys, self.0.values(s, self.1, self.2, self.4).to_vec())
+            let Self(cache, page, head, keys, values) = self;
+            let keys = cache.stored_keys(page, head).widen(s, keys).to_vec();
+            (keys, cache.stored_values(page, head).widen(s, values).to_vec())
         }
     }
 

@@ -17,10 +17,9 @@ use gptneo_device::{
 use crate::activation;
 use crate::attention::{self, Attention};
 use crate::cache::Cache;
+use crate::inputs::{Inputs, Quantised};
 use crate::isa::{Isa, IsaError};
 use crate::memory::{Memory, Shared};
-use crate::norm::{NormRow, norm};
-use crate::packed::QuantRows;
 use crate::product::{self, Finish, Input, Prepared, Product};
 use crate::rotary::rotate;
 use crate::team::{Team, Worker, lock, physical_cores};
@@ -199,69 +198,6 @@ struct Job<'a> {
     finish: Finish<'a>,
 }
 
-/// The rows that a product reads.
-#[derive(Clone, Copy)]
-enum Inputs<'a> {
-    /// As they are, `[count, C]`.
-    Ready { x: &'a [f32], count: usize },
-    /// Normalised first; row `i` is `chosen[i]` where given.
-    Normed { x: &'a [f32], count: usize, chosen: Option<&'a [u32]>, gain: &'a [f32], bias: &'a [f32], eps: f32 },
-}
-
-impl<'a> Inputs<'a> {
-    fn normed(x: &'a Buffer, count: usize, chosen: Option<&'a [u32]>, norm: &Norm<'a, Buffer>) -> Self {
-        Inputs::Normed { x: &x.0, count, chosen, gain: &norm.gain.0, bias: &norm.bias.0, eps: norm.eps }
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Inputs::Ready { count, .. } | Inputs::Normed { count, .. } => *count,
-        }
-    }
-
-    fn prepare(&self, isa: Isa, row: usize, y: &mut [f32]) {
-        let width = y.len();
-        match *self {
-            Inputs::Ready { x, .. } => y.copy_from_slice(&x[row * width..][..width]),
-            Inputs::Normed { x, chosen, gain, bias, eps, .. } => {
-                let from = chosen.map_or(row, |chosen| chosen[row] as usize);
-                norm(isa, NormRow { x: &x[from * width..][..width], gain, bias, eps, y });
-            }
-        }
-    }
-}
-
-/// Quantised rows, written by several workers, and after a barrier read by all.
-struct Quantised<'a> {
-    rows: *mut QuantRows,
-    writer: crate::packed::Writer<'a>,
-}
-
-// SAFETY: `write` goes through the writer, itself made to be shared; `read` is called when no one writes.
-unsafe impl Sync for Quantised<'_> {}
-
-impl<'a> Quantised<'a> {
-    fn new(rows: &'a mut QuantRows) -> Self {
-        let rows: *mut QuantRows = rows;
-        // SAFETY: the exclusive borrow lasts as long as `self`; the writer is not used once `read` was called.
-        Self { rows, writer: unsafe { (*rows).writer() } }
-    }
-
-    /// # Safety
-    /// No other worker writes the row, and no one has called `read`.
-    unsafe fn write(&self, isa: Isa, row: usize, x: &[f32]) {
-        // SAFETY: passed on.
-        unsafe { self.writer.quantize_span(isa, row, 0, x) };
-    }
-
-    /// # Safety
-    /// All writing is over.
-    unsafe fn read(&self) -> &'a QuantRows {
-        // SAFETY: borrowed exclusively by `self`, and only read from now on.
-        unsafe { &*self.rows }
-    }
-}
-
 impl Device for Cpu {
     type Weight = Weight;
     type Buffer = Buffer;
@@ -285,7 +221,7 @@ impl Device for Cpu {
     }
 
     fn buffer(&self, len: usize) -> Result<Buffer, DeviceError> {
-        Memory::zeroed(len, "activations").map(Buffer)
+        Memory::dense(len, "activations").map(Buffer)
     }
 
     fn cache(&self, shape: CacheShape) -> Result<Cache, DeviceError> {
@@ -343,7 +279,7 @@ impl Device for Cpu {
 
     fn norm(&self, n: usize, x: &Buffer, norm: Norm<'_, Buffer>, out: &mut Buffer) {
         let width = norm.gain.0.len();
-        let rows = Inputs::normed(x, n, None, &norm);
+        let rows = Inputs::normed(&x.0, n, None, &norm);
         let out = Shared::new(&mut out.0[..n * width]);
         self.share(n * width, |share| {
             // Shares are of values; a row belongs to the share that holds its first.
@@ -439,7 +375,7 @@ impl Device for Cpu {
         let query = Shared::new(&mut query.0[..n * width]);
         let writer = cache.writer();
         let finish = Finish { bias: biases(bias, weight), activation: None, add: false, out: qkv, stride: 3 * width };
-        let job = Job { rows: Inputs::normed(x, n, None, &norm), weight, outputs: 0..3 * width, finish };
+        let job = Job { rows: Inputs::normed(&x.0, n, None, &norm), weight, outputs: 0..3 * width, finish };
         self.product(job, &mut scratch, |worker| {
             worker.barrier();
             for item in worker.share(n * heads.count) {
@@ -485,7 +421,7 @@ impl Device for Cpu {
         let stride = weight.rows();
         let out = Shared::new(&mut out.0[..n * stride]);
         let finish = Finish { bias: biases(bias, weight), activation: Some(activation), add: false, out, stride };
-        let job = Job { rows: Inputs::normed(x, n, None, &norm), weight, outputs: 0..stride, finish };
+        let job = Job { rows: Inputs::normed(&x.0, n, None, &norm), weight, outputs: 0..stride, finish };
         self.product(job, &mut lock(&self.scratch), |_| {});
     }
 
@@ -501,7 +437,7 @@ impl Device for Cpu {
         let stride = weight.rows();
         let out = Shared::new(&mut out.0[..rows.len() * stride]);
         let finish = Finish { bias: biases(bias, weight), activation: None, add: false, out, stride };
-        let inputs = Inputs::normed(x, rows.len(), Some(rows), &norm);
+        let inputs = Inputs::normed(&x.0, rows.len(), Some(rows), &norm);
         let job = Job { rows: inputs, weight, outputs: 0..stride, finish };
         self.product(job, &mut lock(&self.scratch), |_| {});
     }

@@ -18,14 +18,14 @@ use crate::simd::{LANES, Simd};
 use crate::weight::{FloatKind, FloatRows};
 
 /// Columns between two reductions.
-pub(crate) const CUT: usize = 512;
+pub(crate) const CUT: usize = 768;
 
 /// Most rows of one call, and the row stride of results.
 pub(crate) const PANEL: usize = 64;
 
 /// Tokens whose cut is kept in the second-level cache beside the panel, while the next ones are fetched; whole register
 /// tiles.
-const CHUNK: usize = 63;
+const CHUNK: usize = 42;
 
 /// Tokens and rows of a register tile: 12 accumulators, 3 + 1 vectors of operands.
 const TILE_TOKENS: usize = 3;
@@ -260,7 +260,7 @@ unsafe fn part<S: Simd, E: Element>(s: S, p: *const E, len: usize) -> S::F {
         // SAFETY: i < len.
         *lane = unsafe { E::value(p.add(i)) };
     }
-    s.from_array(lanes)
+    s.vector(lanes)
 }
 
 /// Writes `len` elements as f32, and zeroes up to the next multiple of 8; fetches as many from `ahead`.

@@ -27,6 +27,7 @@ mod blocks;
 mod cache;
 mod cpu;
 mod float;
+mod inputs;
 mod isa;
 pub mod measure;
 mod memory;

@@ -35,11 +35,21 @@ impl<T: Zeroable> Memory<T> {
         Ok(Self { bytes: packed::Memory::zeroed(bytes, what)?, len, _holds: PhantomData })
     }
 
-    /// Makes room for at least `len` values; what was there is lost when it grows.
+    /// The same for what is used from end to end, again and again: rounded up to whole huge pages from an eighth of one,
+    /// since kernels that walk a few hundred rows at once run out of translations for small pages.
+    pub(crate) fn dense(len: usize, what: &'static str) -> Result<Self, DeviceError> {
+        const HUGE: usize = 2 << 20;
+        let bytes = len.saturating_mul(size_of::<T>());
+        let rounded = if bytes >= HUGE / 8 { bytes.checked_next_multiple_of(HUGE).unwrap_or(bytes) } else { bytes };
+        let memory = Self::zeroed(rounded.div_ceil(size_of::<T>()), what)?;
+        Ok(Self { len, ..memory })
+    }
+
+    /// Makes room for at least `len` values, [`dense`](Self::dense); what was there is lost when it grows.
     pub(crate) fn reserve(&mut self, len: usize, what: &'static str) -> Result<(), DeviceError> {
         if self.len < len {
             *self = Self::empty();
-            *self = Self::zeroed(len, what)?;
+            *self = Self::dense(len, what)?;
         }
         Ok(())
     }

@@ -101,7 +101,7 @@ fn sum<S: Simd>(s: S, x: &[f32], f: impl Fn(S::F) -> S::F) -> f32 {
     }
     let (vectors, rest) = rest.as_chunks::<LANES>();
     for (i, vector) in vectors.iter().enumerate() {
-        sums[i] = s.add(sums[i], f(s.from_array(*vector)));
+        sums[i] = s.add(sums[i], f(s.vector(*vector)));
     }
     let mut total = s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]));
     if !rest.is_empty() {

@@ -32,7 +32,7 @@ pub(crate) trait Simd: Copy {
     fn scale_by_power(self, x: Self::F, magic: Self::F) -> Self::F;
     /// The eight lanes.
     fn to_array(self, a: Self::F) -> [f32; LANES];
-    fn from_array(self, a: [f32; LANES]) -> Self::F;
+    fn vector(self, a: [f32; LANES]) -> Self::F;
     /// Sums of the lanes of each, by the fixed tree.
     fn sums(self, a: [Self::F; 4]) -> [f32; 4];
 
@@ -45,9 +45,6 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// Eight f16 may be read at `p`, of any alignment.
     unsafe fn load_f16(self, p: *const f16) -> Self::F;
-    /// # Safety
-    /// Eight f16 may be written at `p`, of any alignment. Rounds to nearest even.
-    unsafe fn store_f16(self, p: *mut f16, a: Self::F);
     /// # Safety
     /// Eight bf16 may be read at `p`, of any alignment.
     unsafe fn load_bf16(self, p: *const bf16) -> Self::F;
@@ -83,7 +80,7 @@ pub(crate) trait Simd: Copy {
             // SAFETY: i < len.
             *lane = unsafe { p.add(i).read_unaligned() };
         }
-        self.from_array(lanes)
+        self.vector(lanes)
     }
 
     /// Writes the first `len < 8` lanes.
@@ -162,7 +159,7 @@ impl Simd for Plain {
         a
     }
     #[inline(always)]
-    fn from_array(self, a: [f32; LANES]) -> Self::F {
+    fn vector(self, a: [f32; LANES]) -> Self::F {
         a
     }
     #[inline(always)]
@@ -184,15 +181,6 @@ impl Simd for Plain {
         // SAFETY: the caller's promise.
         let a = unsafe { p.cast::<[u16; LANES]>().read_unaligned() };
         lanewise!(|a| f32_from_f16_bits(a))
-    }
-    #[inline(always)]
-    unsafe fn store_f16(self, p: *mut f16, a: Self::F) {
-        let mut out = [f16::ZERO; LANES];
-        for i in 0..LANES {
-            out[i] = f16::from_f32_const(a[i]);
-        }
-        // SAFETY: the caller's promise.
-        unsafe { p.cast::<[f16; LANES]>().write_unaligned(out) }
     }
     #[inline(always)]
     unsafe fn load_bf16(self, p: *const bf16) -> Self::F {
@@ -308,7 +296,7 @@ mod avx2 {
             unsafe { std::mem::transmute(a) }
         }
         #[inline(always)]
-        fn from_array(self, a: [f32; LANES]) -> __m256 {
+        fn vector(self, a: [f32; LANES]) -> __m256 {
             // SAFETY: both are 32 bytes of f32.
             unsafe { std::mem::transmute(a) }
         }
@@ -333,10 +321,6 @@ mod avx2 {
         #[inline(always)]
         unsafe fn load_f16(self, p: *const f16) -> __m256 {
             intrinsic!(_mm256_cvtph_ps(_mm_loadu_si128(p.cast())))
-        }
-        #[inline(always)]
-        unsafe fn store_f16(self, p: *mut f16, a: __m256) {
-            intrinsic!(_mm_storeu_si128(p.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(a)))
         }
         #[inline(always)]
         unsafe fn load_bf16(self, p: *const bf16) -> __m256 {
@@ -390,7 +374,7 @@ mod tests {
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) -> Self::Out {
                 let [a, b, c, d] = self.0;
-                let v = [simd.from_array(a), simd.from_array(b), simd.from_array(c), simd.from_array(d)];
+                let v = [simd.vector(a), simd.vector(b), simd.vector(c), simd.vector(d)];
                 (simd.sums(v), [simd.sum(v[0]), simd.sum(v[1]), simd.sum(v[2]), simd.sum(v[3])])
             }
         }
