@@ -2,6 +2,7 @@
 
 use gptneo_checkpoint::{CheckpointError, Fault};
 use gptneo_device::DeviceError;
+use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
 use gptneo_hub::HubError;
 use gptneo_model::{LoadError, ModelError};
@@ -96,6 +97,18 @@ impl From<EngineError> for Failure {
             EngineError::Model(error) => model(error),
             EngineError::Request(RequestError::TooLargeForCache { .. }) => Failure::because(Kind::Memory, &error),
             EngineError::Sampling(SamplingError::NotFinite { .. }) => Failure::because(Kind::BadFile, &error),
+            _ => Failure::because(Kind::Usage, &error),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Hub(error) => error.into(),
+            SourceError::Load(error) => error.into(),
+            SourceError::Tokenizer { path, error } => Failure::from(error).within(&path.display().to_string()),
+            SourceError::NoSuchPath(_) => Failure::because(Kind::Io, &error),
             _ => Failure::because(Kind::Usage, &error),
         }
     }

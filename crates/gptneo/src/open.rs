@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gptneo_checkpoint::gguf::Metadata;
 use gptneo_checkpoint::{Checkpoint, TensorInfo};
 use gptneo_device::{Bytes, DType, Matrix};
+use gptneo_engine::ModelName;
 use gptneo_hub::{ModelId, PullOptions};
 use gptneo_model::family::Role;
 use gptneo_model::{CheckpointSource, Config, LoadError, RandomSource, TensorSource};
@@ -16,7 +17,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::pulling;
-use crate::source::{self, Place};
+use crate::source;
 
 /// Weights of random models are the same everywhere.
 const RANDOM_SEED: u64 = 0;
@@ -43,9 +44,9 @@ pub(crate) fn open(
     interrupt: &Interrupt,
 ) -> Result<Opened, Failure> {
     let tensors = match source::place(name, hub.revision.as_deref())? {
-        Place::Path(path) => checkpoint(path)?,
-        Place::Hub(id) => checkpoint(fetched(&id, hub, environment, interrupt)?)?,
-        Place::Random { config, .. } => Tensors::Random(RandomSource::new(*config, RANDOM_SEED)),
+        ModelName::Path(path) => checkpoint(path)?,
+        ModelName::Hub(id) => checkpoint(fetched(&id, hub, environment, interrupt)?)?,
+        ModelName::Random(config) => Tensors::Random(RandomSource::new(*config, RANDOM_SEED)),
     };
     Ok(Opened { name: name.unwrap_or_default().to_owned(), tensors })
 }
@@ -134,10 +135,11 @@ pub(crate) fn tokenizer(
     interrupt: &Interrupt,
 ) -> Result<Tokenizer, Failure> {
     let path = match source::place(name, hub.revision.as_deref())? {
-        Place::Path(path) => path,
-        Place::Hub(id) => fetched(&id, hub, environment, interrupt)?,
-        Place::Random { shape, .. } => {
-            return Err(Failure::usage(format!("random:{shape} has no tokenizer: its weights are random")));
+        ModelName::Path(path) => path,
+        ModelName::Hub(id) => fetched(&id, hub, environment, interrupt)?,
+        ModelName::Random(_) => {
+            let name = name.unwrap_or_default();
+            return Err(Failure::usage(format!("{name} has no tokenizer: its weights are random")));
         }
     };
     if path.is_dir() {

@@ -1,6 +1,7 @@
 //! `gptneo show MODEL`: family, shape, parameters, and the memory it needs at each type. Reads headers alone.
 
 use gptneo_device::{DType, Reach};
+use gptneo_engine::ModelName;
 use gptneo_model::family::Role;
 use gptneo_model::{CacheOptions, Config, Storage, default_cache};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::load::{given, layer_type, planned};
 use crate::memory as machine;
 use crate::open::{Opened, open_here};
-use crate::source::{self, Place};
+use crate::source;
 use crate::terminal;
 use crate::verbs::World;
 
@@ -56,7 +57,7 @@ struct Row {
 
 pub(crate) fn run(args: &ShowArgs, world: &World) -> Result<(), Failure> {
     let name = args.id.as_deref().or(args.model.as_deref());
-    if let Place::Hub(id) = source::place(name, None)? {
+    if let ModelName::Hub(id) = source::place(name, None)? {
         // Nothing is downloaded for a look.
         if source::hub(&HubArgs::default(), world.environment)?.locate(&id).is_none() {
             let failure = Failure::new(Kind::Io, format!("{id} is not in the cache, or not complete"));

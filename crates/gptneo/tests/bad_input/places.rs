@@ -13,15 +13,15 @@ fn models(table: &mut Table) {
     let mut with = |name: &str, code, says| {
         table.add(format!("-m {name}"), Program::new(["run", "-p", "a", "-m", name]), code, says);
     };
-    with("", 2, "the model's name is empty");
+    with("", 2, "it is empty");
     with("pocket", 2, "there is no model named `pocket`");
     with("random:", 2, "there is no shape named ``");
     with("random:llama-7b", 2, "gpt-neo-125m");
-    with("./nowhere", 3, "there is no file or directory `./nowhere`");
-    with("/nowhere/at/all", 3, "there is no file or directory `/nowhere/at/all`");
-    with("nowhere.gguf", 3, "there is no file or directory `nowhere.gguf`");
+    with("./nowhere", 3, "there is no file or directory ./nowhere");
+    with("/nowhere/at/all", 3, "there is no file or directory /nowhere/at/all");
+    with("nowhere.gguf", 3, "there is no file or directory nowhere.gguf");
     with("~/model", 3, "there is no file or directory");
-    with("C:\\model", 3, "there is no file or directory");
+    with("C:\\model", 2, "is not a model id");
     with("a b", 2, "letters, digits");
     with("../..", 3, "../../config.json: No such file or directory\n");
     with("owner/na..me", 2, "no `..`");

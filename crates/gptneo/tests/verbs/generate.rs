@@ -252,3 +252,20 @@ fn one_interrupt_stops_cleanly_and_shows_what_there_is() {
     assert_eq!(report["finish_reason"], "cancelled");
     assert!(report["completion_tokens"].as_u64().unwrap() < 2000);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_what_waits_for_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = with_tokenizer("gpt_neo", dir.path());
+    let mut child = Program::new(["tokenize", "-m"]).arg(&model).command().spawn().unwrap();
+    // Kept open, so that only the interrupt can end the wait.
+    let stdin = child.stdin.take().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let out = child.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(out.status.code(), Some(130));
+    assert_eq!(String::from_utf8(out.stderr).unwrap(), "interrupted\n");
+}
