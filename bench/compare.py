@@ -101,7 +101,7 @@ def sitting(name: str, args) -> list[dict]:
             found = run(command, args)
             if found:
                 figures[command.name] = found
-                shown = ", ".join(f"{k} {v:g}" for k, v in found.items() if isinstance(v, (int, float)))
+                shown = ", ".join(f"{k} {v:.4g}" for k, v in found.items() if k.endswith(("_per_s", "_share")))
                 print(f"{name}, round {number + 1}, {command.name}: {shown}", flush=True)
             else:
                 broken.add(command.name)
@@ -110,12 +110,15 @@ def sitting(name: str, args) -> list[dict]:
 
 
 def run(command: Command, args) -> dict:
-    start = start_of(command, args)
-    if start is None:
+    interpreter = interpreter_of(command, args)
+    if interpreter is None:
         return {}
     words = [word.format(threads=args.threads) for word in command.arguments]
+    if command.program == "gptneo":
+        line = [*args.prefix, str(args.gptneo), *words]
+    else:
+        line = [*args.prefix, interpreter, str(args.peers / words[0]), *words[1:]]
     environment = os.environ | dict(command.environment)
-    line = [*args.prefix, *start, *words]
     try:
         done = subprocess.run(
             line, env=environment, capture_output=True, text=True, timeout=args.timeout, stdin=subprocess.DEVNULL
@@ -148,15 +151,15 @@ def llama_cpp_types(python: str, size: str, quant: str) -> dict:
     return {"cache_type_k": "f16", "cache_type_v": "f16"} | ({"output_type": output} if output else {})
 
 
-def start_of(command: Command, args) -> list[str] | None:
-    """The words before a command's own; none where this peer was not offered."""
+def interpreter_of(command: Command, args) -> str | None:
+    """What runs this program; empty for gptneo itself, none where this peer was not offered."""
     if command.program == "gptneo":
-        return [str(args.gptneo)]
+        return ""
     python = args.openvino_python if command.program == "openvino" else args.python
     if args.peers is None or python is None:
         print(f"{command.name}: not measured: no interpreter or no --peers given", file=sys.stderr)
         return None
-    return [python, str(args.peers / command.arguments[0])]
+    return python
 
 
 def versions(args) -> dict:
