@@ -166,6 +166,15 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// Where the numbers start, to be fetched ahead.
+    pub(crate) fn start(self) -> *const u8 {
+        match self {
+            Stored::Floats(numbers) => numbers.as_ptr().cast(),
+            Stored::Halves(numbers) => numbers.as_ptr().cast(),
+            Stored::Steps(steps) => steps.numbers.as_ptr().cast(),
+        }
+    }
+
     /// As f32: in place, or widened into `scratch` of [`scratch_len`].
     #[inline(always)]
     pub(crate) fn widen<S: Simd>(self, s: S, scratch: &'a mut [f32]) -> &'a [f32] {

@@ -240,16 +240,19 @@ impl Attention<'_> {
         let table: PageTable<'_> = self.rows.tables[tile.sequence];
         let mut fade = [1.0f32; TILE];
         state.clear();
-        for page in pages {
+        for page in pages.clone() {
             let base = page * PAGE;
             // The slots that some query of the tile sees: all of them were written.
             let seen =
                 self.reach.first_key(tile.position).saturating_sub(base)..(tile.position + count - base).min(PAGE);
             let place = cache_page(table, page);
-            // One query: widening in registers saves a pass. The arithmetic is the same.
-            match self.cache.stored_keys(place, head) {
-                Stored::Halves(keys) if count == 1 => score_one(s, queries, keys, scores),
-                Stored::Steps(keys) if count == 1 => score_one_in_steps(s, queries, keys, scores),
+            // One query walks through memory: while it is at the keys, the values are fetched, and then the next keys. It
+            // widens in registers; the arithmetic is that of many.
+            let (keys_here, values_here) = (self.cache.stored_keys(place, head), self.cache.stored_values(place, head));
+            match keys_here {
+                Stored::Floats(keys) if count == 1 => score_one(s, queries, keys, scores, values_here.start()),
+                Stored::Halves(keys) if count == 1 => score_one(s, queries, keys, scores, values_here.start()),
+                Stored::Steps(keys) if count == 1 => score_one_in_steps(s, queries, keys, scores, values_here.start()),
                 stored => score_page(s, queries, stride, size, stored.widen(s, keys), scores, count),
             }
             for i in 0..count {
@@ -264,15 +267,17 @@ impl Attention<'_> {
                     weigh(s, scores, own, self.scale, &mut state.max[i], &mut state.sum[i])
                 };
             }
-            match self.cache.stored_values(place, head) {
-                Stored::Halves(values) if count == 1 => add_to_one(s, scores, fade[0], values, seen, state.values),
-                Stored::Steps(steps) if count == 1 => {
-                    add_steps_to_one(s, scores, fade[0], steps, seen, values, state.values);
+            let next = if page + 1 < pages.end { cache_page(table, page + 1) } else { place };
+            let next = self.cache.stored_keys(next, head).start();
+            let scratch = &mut *values;
+            let values = &mut *state.values;
+            match values_here {
+                Stored::Floats(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
+                Stored::Halves(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
+                Stored::Steps(here) if count == 1 => {
+                    add_steps_to_one(s, scores, fade[0], here, seen, scratch, values, next);
                 }
-                stored => {
-                    let values = stored.widen(s, values);
-                    add_values(s, scores, &fade, values, width, seen, state.values, count);
-                }
+                stored => add_values(s, scores, &fade, stored.widen(s, scratch), width, seen, values, count),
             }
         }
     }

@@ -12,6 +12,7 @@ use super::TILE;
 use crate::activation::exp;
 use crate::cache::{self, Steps};
 use crate::float::Element;
+use crate::memory::LINE;
 use crate::simd::{LANES, Simd};
 
 /// Queries and vectors of a register tile.
@@ -35,10 +36,8 @@ pub(super) fn score_page<S: Simd>(
     scores: &mut [f32],
     count: usize,
 ) {
+    let none = std::ptr::null();
     assert!(keys.len() >= size * PAGE && scores.len() >= count * PAGE && queries.len() >= (count - 1) * stride + size);
-    if count == 1 {
-        return score_one(s, queries, keys, scores);
-    }
     for first in (0..count).step_by(GROUP) {
         for column in (0..PAGE).step_by(WIDE * LANES) {
             // SAFETY: `count - first` queries remain; the columns lie within the page.
@@ -47,12 +46,12 @@ pub(super) fn score_page<S: Simd>(
                 let k = keys.as_ptr().add(column);
                 let out = scores.as_mut_ptr().add(first * PAGE + column);
                 match count - first {
-                    1 => scores_of::<S, f32, 1, WIDE>(s, q, stride, size, k, out),
-                    2 => scores_of::<S, f32, 2, WIDE>(s, q, stride, size, k, out),
-                    3 => scores_of::<S, f32, 3, WIDE>(s, q, stride, size, k, out),
-                    4 => scores_of::<S, f32, 4, WIDE>(s, q, stride, size, k, out),
-                    5 => scores_of::<S, f32, 5, WIDE>(s, q, stride, size, k, out),
-                    _ => scores_of::<S, f32, GROUP, WIDE>(s, q, stride, size, k, out),
+                    1 => scores_of::<S, f32, 1, WIDE>(s, q, stride, size, k, out, none),
+                    2 => scores_of::<S, f32, 2, WIDE>(s, q, stride, size, k, out, none),
+                    3 => scores_of::<S, f32, 3, WIDE>(s, q, stride, size, k, out, none),
+                    4 => scores_of::<S, f32, 4, WIDE>(s, q, stride, size, k, out, none),
+                    5 => scores_of::<S, f32, 5, WIDE>(s, q, stride, size, k, out, none),
+                    _ => scores_of::<S, f32, GROUP, WIDE>(s, q, stride, size, k, out, none),
                 }
             }
         }
@@ -61,15 +60,15 @@ pub(super) fn score_page<S: Simd>(
 
 /// [`score_page`] for one query, over keys of any type.
 #[inline(always)]
-pub(super) fn score_one<S: Simd, E: Element>(s: S, query: &[f32], keys: &[E], scores: &mut [f32]) {
+pub(super) fn score_one<S: Simd, E: Element>(s: S, query: &[f32], keys: &[E], scores: &mut [f32], ahead: *const u8) {
     assert!(keys.len() >= query.len() * PAGE && scores.len() >= PAGE);
     // SAFETY: the lengths were just checked.
-    unsafe { scores_of::<S, E, 1, 8>(s, query.as_ptr(), 0, query.len(), keys.as_ptr(), scores.as_mut_ptr()) }
+    unsafe { scores_of::<S, E, 1, 8>(s, query.as_ptr(), 0, query.len(), keys.as_ptr(), scores.as_mut_ptr(), ahead) }
 }
 
 /// [`score_page`] for one query over 8-bit keys, half a page at a time: sums and scales fill the registers.
 #[inline(always)]
-pub(super) fn score_one_in_steps<S: Simd>(s: S, query: &[f32], keys: Steps<'_>, scores: &mut [f32]) {
+pub(super) fn score_one_in_steps<S: Simd>(s: S, query: &[f32], keys: Steps<'_>, scores: &mut [f32], ahead: *const u8) {
     const HALF: usize = PAGE / LANES / 2;
     assert!(keys.numbers.len() >= query.len() * PAGE && keys.scales.len() >= query.len().div_ceil(cache::GROUP) * PAGE);
     assert!(scores.len() >= PAGE);
@@ -84,6 +83,9 @@ pub(super) fn score_one_in_steps<S: Simd>(s: S, query: &[f32], keys: Steps<'_>, 
             for (i, &query) in channels.iter().enumerate() {
                 let row = (group * cache::GROUP + i) * PAGE + start;
                 let query = s.splat(query);
+                if start == 0 {
+                    s.prefetch(ahead.wrapping_add(row));
+                }
                 for v in 0..HALF {
                     // SAFETY: PAGE numbers for each channel.
                     let steps = unsafe { s.load_i8(keys.numbers.as_ptr().add(row + v * LANES)) };
@@ -100,7 +102,7 @@ pub(super) fn score_one_in_steps<S: Simd>(s: S, query: &[f32], keys: Steps<'_>, 
 
 /// # Safety
 /// `Q` queries of `size` values lie at `q`, `stride` apart; `size` rows of `8 V` keys at `k`, PAGE apart; room for `Q` rows of
-/// `8 V` scores at `out`, PAGE apart.
+/// `8 V` scores at `out`, PAGE apart. With all of a page's keys at once, as many bytes are fetched from `ahead`.
 #[inline(always)]
 unsafe fn scores_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     s: S,
@@ -109,9 +111,16 @@ unsafe fn scores_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     size: usize,
     k: *const E,
     out: *mut f32,
+    ahead: *const u8,
 ) {
     let mut sums = [[s.splat(0.0); V]; Q];
     for channel in 0..size {
+        if V == PAGE / LANES {
+            // As many bytes as this row of keys has.
+            for line in 0..size_of::<E>() {
+                s.prefetch(ahead.wrapping_add((channel * size_of::<E>() + line) * LINE));
+            }
+        }
         // SAFETY: the caller's promise.
         unsafe {
             let mut keys = [s.splat(0.0); V];
@@ -186,9 +195,7 @@ pub(super) fn add_values<S: Simd>(
 ) {
     assert!(weights.len() >= count * PAGE && values.len() >= PAGE * width && state.len() >= count * width);
     assert!(slots.end <= PAGE && count <= TILE);
-    if count == 1 {
-        return add_to_one(s, weights, fade[0], values, slots, state);
-    }
+    let none = std::ptr::null();
     for first in (0..count).step_by(GROUP) {
         let mut column = 0;
         while column < width {
@@ -202,18 +209,18 @@ pub(super) fn add_values<S: Simd>(
                 let out = state.as_mut_ptr().add(first * width + column);
                 column += LANES
                     * match (count - first, vectors) {
-                        (1, 2..) => values_of::<S, f32, 1, 2>(s, p, f, v, width, slots, out),
-                        (1, _) => values_of::<S, f32, 1, 1>(s, p, f, v, width, slots, out),
-                        (2, 2..) => values_of::<S, f32, 2, 2>(s, p, f, v, width, slots, out),
-                        (2, _) => values_of::<S, f32, 2, 1>(s, p, f, v, width, slots, out),
-                        (3, 2..) => values_of::<S, f32, 3, 2>(s, p, f, v, width, slots, out),
-                        (3, _) => values_of::<S, f32, 3, 1>(s, p, f, v, width, slots, out),
-                        (4, 2..) => values_of::<S, f32, 4, 2>(s, p, f, v, width, slots, out),
-                        (4, _) => values_of::<S, f32, 4, 1>(s, p, f, v, width, slots, out),
-                        (5, 2..) => values_of::<S, f32, 5, 2>(s, p, f, v, width, slots, out),
-                        (5, _) => values_of::<S, f32, 5, 1>(s, p, f, v, width, slots, out),
-                        (_, 2..) => values_of::<S, f32, GROUP, WIDE>(s, p, f, v, width, slots, out),
-                        (_, _) => values_of::<S, f32, GROUP, 1>(s, p, f, v, width, slots, out),
+                        (1, 2..) => values_of::<S, f32, 1, 2>(s, p, f, v, width, slots, out, none),
+                        (1, _) => values_of::<S, f32, 1, 1>(s, p, f, v, width, slots, out, none),
+                        (2, 2..) => values_of::<S, f32, 2, 2>(s, p, f, v, width, slots, out, none),
+                        (2, _) => values_of::<S, f32, 2, 1>(s, p, f, v, width, slots, out, none),
+                        (3, 2..) => values_of::<S, f32, 3, 2>(s, p, f, v, width, slots, out, none),
+                        (3, _) => values_of::<S, f32, 3, 1>(s, p, f, v, width, slots, out, none),
+                        (4, 2..) => values_of::<S, f32, 4, 2>(s, p, f, v, width, slots, out, none),
+                        (4, _) => values_of::<S, f32, 4, 1>(s, p, f, v, width, slots, out, none),
+                        (5, 2..) => values_of::<S, f32, 5, 2>(s, p, f, v, width, slots, out, none),
+                        (5, _) => values_of::<S, f32, 5, 1>(s, p, f, v, width, slots, out, none),
+                        (_, 2..) => values_of::<S, f32, GROUP, WIDE>(s, p, f, v, width, slots, out, none),
+                        (_, _) => values_of::<S, f32, GROUP, 1>(s, p, f, v, width, slots, out, none),
                     };
             }
         }
@@ -229,6 +236,7 @@ pub(super) fn add_to_one<S: Simd, E: Element>(
     values: &[E],
     slots: Range<usize>,
     state: &mut [f32],
+    ahead: *const u8,
 ) {
     let width = state.len();
     assert!(weights.len() >= PAGE && values.len() >= PAGE * width && slots.end <= PAGE);
@@ -239,12 +247,13 @@ pub(super) fn add_to_one<S: Simd, E: Element>(
         unsafe {
             let (p, f) = (weights.as_ptr(), &raw const fade);
             let (v, out) = (values.as_ptr().add(column), state.as_mut_ptr().add(column));
+            let ahead = ahead.wrapping_add(column * size_of::<E>());
             column += LANES
                 * match (width - column) / LANES {
-                    8.. => values_of::<S, E, 1, 8>(s, p, f, v, width, slots, out),
-                    4.. => values_of::<S, E, 1, 4>(s, p, f, v, width, slots, out),
-                    2.. => values_of::<S, E, 1, 2>(s, p, f, v, width, slots, out),
-                    _ => values_of::<S, E, 1, 1>(s, p, f, v, width, slots, out),
+                    8.. => values_of::<S, E, 1, 8>(s, p, f, v, width, slots, out, ahead),
+                    4.. => values_of::<S, E, 1, 4>(s, p, f, v, width, slots, out, ahead),
+                    2.. => values_of::<S, E, 1, 2>(s, p, f, v, width, slots, out, ahead),
+                    _ => values_of::<S, E, 1, 1>(s, p, f, v, width, slots, out, ahead),
                 };
         }
     }
@@ -252,6 +261,7 @@ pub(super) fn add_to_one<S: Simd, E: Element>(
 
 /// [`add_values`] for one query over 8-bit values.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "an inner kernel")]
 pub(super) fn add_steps_to_one<S: Simd>(
     s: S,
     weights: &[f32],
@@ -260,6 +270,7 @@ pub(super) fn add_steps_to_one<S: Simd>(
     slots: Range<usize>,
     scratch: &mut [f32],
     state: &mut [f32],
+    ahead: *const u8,
 ) {
     let (width, groups) = (state.len(), values.groups());
     let scales = &mut scratch[..PAGE * groups];
@@ -271,16 +282,17 @@ pub(super) fn add_steps_to_one<S: Simd>(
     let mut column = 0;
     while column < width {
         let (slots, v, out) = (slots.clone(), values.numbers[column..].as_ptr(), state[column..].as_mut_ptr());
+        let ahead = ahead.wrapping_add(column);
         let (p, scale) = (weights.as_ptr(), scales[column / cache::GROUP..].as_ptr());
         // SAFETY: the column is that of a group's first channel, or the rest is less than a group; (width - column) / 8
         // vectors of channels remain; the lengths were checked.
         unsafe {
             column += LANES
                 * match (width - column) / LANES {
-                    8.. => steps_of::<S, 8>(s, p, fade, v, width, scale, groups, slots, out),
-                    4.. => steps_of::<S, 4>(s, p, fade, v, width, scale, groups, slots, out),
-                    2.. => steps_of::<S, 2>(s, p, fade, v, width, scale, groups, slots, out),
-                    _ => steps_of::<S, 1>(s, p, fade, v, width, scale, groups, slots, out),
+                    8.. => steps_of::<S, 8>(s, p, fade, v, width, scale, groups, slots, out, ahead),
+                    4.. => steps_of::<S, 4>(s, p, fade, v, width, scale, groups, slots, out, ahead),
+                    2.. => steps_of::<S, 2>(s, p, fade, v, width, scale, groups, slots, out, ahead),
+                    _ => steps_of::<S, 1>(s, p, fade, v, width, scale, groups, slots, out, ahead),
                 };
         }
     }
@@ -302,6 +314,7 @@ unsafe fn steps_of<S: Simd, const V: usize>(
     groups: usize,
     slots: Range<usize>,
     out: *mut f32,
+    ahead: *const u8,
 ) -> usize {
     let mut sums = [s.splat(0.0); V];
     for j in 0..V {
@@ -312,6 +325,7 @@ unsafe fn steps_of<S: Simd, const V: usize>(
         // SAFETY: the caller's promise; slots lie below PAGE.
         unsafe {
             let weight = s.splat(*p.add(slot));
+            s.prefetch(ahead.wrapping_add(slot * width));
             for j in 0..V {
                 let scale = s.splat(*scale.add(slot * groups + j * LANES / cache::GROUP));
                 let value = s.mul(s.load_i8(v.add(slot * width + j * LANES)), scale);
@@ -326,12 +340,13 @@ unsafe fn steps_of<S: Simd, const V: usize>(
     V
 }
 
-/// Returns `V`, the vectors done.
+/// Returns `V`, the vectors done. One query alone fetches as many bytes from `ahead` as it reads.
 ///
 /// # Safety
 /// `Q` rows of PAGE weights lie at `p` and `Q` factors at `f`; PAGE rows of `8 V` values at `v` and `Q` rows of state at `out`, each
 /// `width` apart.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "an inner kernel")]
 unsafe fn values_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     s: S,
     p: *const f32,
@@ -340,6 +355,7 @@ unsafe fn values_of<S: Simd, E: Element, const Q: usize, const V: usize>(
     width: usize,
     slots: Range<usize>,
     out: *mut f32,
+    ahead: *const u8,
 ) -> usize {
     let mut sums = [[s.splat(0.0); V]; Q];
     for i in 0..Q {
@@ -349,6 +365,11 @@ unsafe fn values_of<S: Simd, E: Element, const Q: usize, const V: usize>(
         }
     }
     for slot in slots {
+        if Q == 1 && V >= LINE / LANES / size_of::<E>() {
+            for line in 0..V * LANES * size_of::<E>() / LINE {
+                s.prefetch(ahead.wrapping_add(slot * width * size_of::<E>() + line * LINE));
+            }
+        }
         // SAFETY: the caller's promise; slots lie below PAGE.
         unsafe {
             let mut values = [s.splat(0.0); V];

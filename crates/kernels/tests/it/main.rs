@@ -1,5 +1,6 @@
 //! The CPU through the contract of `gptneo_device`, on every instruction set and with 1, 2 and 4 threads.
 #![allow(unsafe_code, reason = "the crate gemm takes pointers")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod attention;
 mod fused;
