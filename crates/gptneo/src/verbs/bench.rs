@@ -86,7 +86,7 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     for _ in 0..args.repeat {
         let (reading, writing) = round(model, prompt, generated, world)?;
         prefill.push(prompt.len() as f64 / reading);
-        decode.push(generated.len() as f64 / writing);
+        decode.extend(writing.iter().map(|seconds| 1.0 / seconds));
         if let Some(sequences) = args.batch {
             batch.push(together(model, sequences, args.generate, world)?);
         }
@@ -124,26 +124,27 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     if args.json { terminal::json(&report) } else { page(&report) }
 }
 
-/// Seconds that one sequence takes to read the prompt, and to take the generated tokens one by one.
+/// Seconds that one sequence takes to read the prompt, and to take each of the generated tokens.
 fn round(
     model: &mut dyn LanguageModel,
     prompt: &[u32],
     generated: &[u32],
     world: &World,
-) -> Result<(f64, f64), Failure> {
+) -> Result<(f64, Vec<f64>), Failure> {
     let sequence = model.open();
     let mut logits = Vec::new();
     let begun = Instant::now();
     model.forward(&[Run::tokens(sequence, prompt, Want::Last)], &mut logits)?;
     let reading = begun.elapsed().as_secs_f64();
     world.interrupt.check()?;
-    let begun = Instant::now();
+    let mut writing = Vec::with_capacity(generated.len());
     for token in generated.chunks(1) {
+        let begun = Instant::now();
         logits.clear();
         model.forward(&[Run::tokens(sequence, token, Want::Last)], &mut logits)?;
+        writing.push(begun.elapsed().as_secs_f64());
         world.interrupt.check()?;
     }
-    let writing = begun.elapsed().as_secs_f64();
     model.close(sequence);
     Ok((reading, writing))
 }
