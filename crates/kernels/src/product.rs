@@ -21,7 +21,7 @@ use crate::weight::{FloatRows, Storage, Weight};
 const MANY: usize = 16;
 
 /// Bytes of weights in the shortest run that is claimed for few tokens.
-const LEAST: usize = 16 << 10;
+const LEAST: usize = 64 << 10;
 
 /// What the product reads: rows as f32, or as quantised for the weight.
 #[derive(Clone, Copy)]
@@ -97,15 +97,17 @@ impl Product<'_> {
         let tiles = self.outputs.start / TILE..self.outputs.end.div_ceil(TILE);
         let least = LEAST / (weight.bytes() / weight.tiles().max(1)).max(1);
         let least = if self.tokens < MANY { least.max(1) } else { 1 };
-        while let Some(run) = worker.claim_run(self.next, tiles.len(), 1, least) {
-            for tile in tiles.start + run.start..tiles.start + run.end {
+        // A chunk of tokens stays in the second-level cache while all tiles pass by: tiles are the fewer bytes.
+        let fitting = (CHUNK_BYTES / acts.row(0).len().max(1)).clamp(LEAST_CHUNK, MOST_CHUNK);
+        let chunks = self.tokens.div_ceil(fitting);
+        while let Some(run) = worker.claim_run(self.next, chunks * tiles.len(), 1, least) {
+            for item in run {
+                let (chunk, tile) = (item / tiles.len(), tiles.start + item % tiles.len());
                 let rows = self.outputs.start.max(tile * TILE)..self.outputs.end.min((tile + 1) * TILE);
-                for chunk in (0..self.tokens).step_by(PACKED_CHUNK) {
-                    let tokens = chunk..self.tokens.min(chunk + PACKED_CHUNK);
-                    let out = &mut out[..tokens.len()];
-                    weight.multiply(self.isa, tile, acts, tokens.clone(), out);
-                    self.finish(tokens, tile * TILE, rows.clone(), out.as_flattened(), TILE);
-                }
+                let tokens = self.tokens * chunk / chunks..self.tokens * (chunk + 1) / chunks;
+                let out = &mut out[..tokens.len()];
+                weight.multiply(self.isa, tile, acts, tokens.clone(), out);
+                self.finish(tokens, tile * TILE, rows, out.as_flattened(), TILE);
             }
         }
     }
@@ -132,8 +134,15 @@ impl Product<'_> {
     }
 }
 
-/// Tokens in one call of a packed multiplication.
-const PACKED_CHUNK: usize = 96;
+/// Bytes of quantised rows that stay in the second-level cache beside a tile and its results.
+const CHUNK_BYTES: usize = 192 << 10;
+
+/// Tokens in one call of a packed multiplication, at least where there are so many: fewer, and reading the tiles anew for each
+/// chunk costs more than reading rows from the third-level cache.
+const LEAST_CHUNK: usize = 48;
+
+/// Tokens in one call at most.
+const MOST_CHUNK: usize = 192;
 
 /// The results of `len` neighbouring outputs of some tokens.
 struct FinishBlock<'a> {

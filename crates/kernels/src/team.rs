@@ -306,7 +306,8 @@ impl Worker<'_> {
             if start >= count {
                 return None;
             }
-            let run = ((count - start) / (2 * self.count())).max(least).next_multiple_of(unit).min(count - start);
+            // Three quarters of a fair share of what is left.
+            let run = ((count - start) * 3 / (4 * self.count())).max(least).next_multiple_of(unit).min(count - start);
             match next.compare_exchange_weak(start, start + run, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some(start..start + run),
                 Err(now) => start = now,

@@ -1,11 +1,13 @@
 //! Aligned memory that can be refused: for packed weights and quantised activations.
 //!
-//! Small pieces come from the allocator on a cache line. Large ones are mapped, and on Linux asked to lie in huge
-//! pages: weights are walked from end to end for every token, and where the machine is virtual a missed translation
-//! costs two page-table walks.
+//! Small pieces come from the allocator on a cache line. On Linux all others lie in huge pages: weights are walked from
+//! end to end for every token, and where the machine is virtual a missed translation costs two page-table walks. The
+//! matrices of a small model are each smaller than a huge page, so they share maps ([`arena`]).
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+#[cfg(target_os = "linux")]
+use std::sync::Arc;
 
 use gptneo_device::DeviceError;
 
@@ -23,10 +25,11 @@ enum Source {
     Nothing,
     Allocator(Layout),
     #[cfg(target_os = "linux")]
-    Map {
-        start: NonNull<u8>,
-        len: usize,
-    },
+    Map(
+        /// Unmapped with the last piece in it.
+        #[expect(dead_code, reason = "held for its drop")]
+        Arc<huge::Map>,
+    ),
 }
 
 // SAFETY: a piece is plain bytes with one owner; shared access only reads.
@@ -47,9 +50,9 @@ impl Memory {
             return Ok(Self::empty());
         }
         #[cfg(target_os = "linux")]
-        if len >= huge::PAGE {
-            let (start, map, map_len) = huge::map(len).ok_or_else(refused)?;
-            return Ok(Self { start, len, source: Source::Map { start: map, len: map_len } });
+        if len >= arena::LEAST {
+            let (start, map) = arena::piece(len).ok_or_else(refused)?;
+            return Ok(Self { start, len, source: Source::Map(map) });
         }
         let layout = Layout::from_size_align(len, ALIGN).map_err(|_| refused())?;
         // SAFETY: the layout has a size above zero.
@@ -85,8 +88,49 @@ impl Drop for Memory {
             // SAFETY: the allocator gave `start` for this layout.
             Source::Allocator(layout) => unsafe { dealloc(self.start.as_ptr(), layout) },
             #[cfg(target_os = "linux")]
-            Source::Map { start, len } => huge::unmap(start, len),
+            Source::Map(_) => {}
         }
+    }
+}
+
+/// Pieces laid one behind the other in maps that they share.
+#[cfg(target_os = "linux")]
+mod arena {
+    use std::ptr::NonNull;
+    use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+    use super::{ALIGN, huge};
+
+    /// Bytes of the smallest piece that is laid here.
+    pub(super) const LEAST: usize = 64 << 10;
+
+    /// Bytes of a shared map.
+    const SHARED: usize = 64 << 20;
+
+    /// Bytes from which a piece has a map of its own: at most a sixteenth of it lies outside whole huge pages.
+    const OWN: usize = 32 << 20;
+
+    /// The map that is being filled, and how far it is.
+    static FILLING: Mutex<(Weak<huge::Map>, usize)> = Mutex::new((Weak::new(), 0));
+
+    /// `len` zeroed bytes on a cache line. Room is taken once and given back with the whole map.
+    pub(super) fn piece(len: usize) -> Option<(NonNull<u8>, Arc<huge::Map>)> {
+        if len >= OWN {
+            let map = Arc::new(huge::Map::new(len)?);
+            return Some((map.start(0), map));
+        }
+        let mut filling = FILLING.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = match filling.0.upgrade() {
+            Some(map) if filling.1 + len <= SHARED => map,
+            _ => {
+                let map = Arc::new(huge::Map::new(SHARED)?);
+                *filling = (Arc::downgrade(&map), 0);
+                map
+            }
+        };
+        let start = map.start(filling.1);
+        filling.1 += len.next_multiple_of(ALIGN);
+        Some((start, map))
     }
 }
 
@@ -95,30 +139,53 @@ mod huge {
     use std::ptr::{NonNull, null_mut};
 
     /// The common size of a huge page; where it is another, the advice below does no harm.
-    pub(super) const PAGE: usize = 2 << 20;
+    const PAGE: usize = 2 << 20;
 
-    /// Maps room for `len` bytes from a huge page's edge: the bytes, and the whole map.
-    pub(super) fn map(len: usize) -> Option<(NonNull<u8>, NonNull<u8>, usize)> {
-        // Not rounded up to whole huge pages: the tail then lies in small ones, and no memory is lost to it.
-        let map_len = len.checked_add(PAGE)?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a fresh anonymous map touches no memory of ours.
-        let map = unsafe { libc::mmap(null_mut(), map_len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-        if map == libc::MAP_FAILED {
-            return None;
-        }
-        let map = NonNull::new(map.cast::<u8>())?;
-        let skip = map.as_ptr().align_offset(PAGE);
-        // SAFETY: `skip < PAGE`, so `start` and the `len` bytes after it lie in the map.
-        let start = unsafe { map.add(skip) };
-        // SAFETY: the range is part of our map. A refusal only costs speed.
-        unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
-        Some((start, map, map_len))
+    /// Zeroed bytes from a huge page's edge, that take memory when they are touched.
+    pub(super) struct Map {
+        start: NonNull<u8>,
+        len: usize,
+        mapped: NonNull<u8>,
+        mapped_len: usize,
     }
 
-    pub(super) fn unmap(start: NonNull<u8>, len: usize) {
-        // SAFETY: `map` returned exactly this range, and its owner is being dropped.
-        unsafe { libc::munmap(start.as_ptr().cast(), len) };
+    // SAFETY: an address range; what lies in it belongs to the pieces.
+    unsafe impl Send for Map {}
+    // SAFETY: as above.
+    unsafe impl Sync for Map {}
+
+    impl Map {
+        pub(super) fn new(len: usize) -> Option<Self> {
+            // Not rounded up to whole huge pages: the tail then lies in small ones, and no memory is lost to it.
+            let mapped_len = len.checked_add(PAGE)?;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: a fresh anonymous map touches no memory of ours.
+            let map = unsafe { libc::mmap(null_mut(), mapped_len, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+            if map == libc::MAP_FAILED {
+                return None;
+            }
+            let mapped = NonNull::new(map.cast::<u8>())?;
+            let skip = mapped.as_ptr().align_offset(PAGE);
+            // SAFETY: `skip < PAGE`, so `start` and the `len` bytes after it lie in the map.
+            let start = unsafe { mapped.add(skip) };
+            // SAFETY: the range is part of our map. A refusal only costs speed.
+            unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+            Some(Self { start, len, mapped, mapped_len })
+        }
+
+        /// The byte at `offset`.
+        pub(super) fn start(&self, offset: usize) -> NonNull<u8> {
+            assert!(offset < self.len, "byte {offset} of a map of {}", self.len);
+            // SAFETY: it lies in the map.
+            unsafe { self.start.add(offset) }
+        }
+    }
+
+    impl Drop for Map {
+        fn drop(&mut self) {
+            // SAFETY: `new` mapped exactly this range, and nothing holds a piece of it any more.
+            unsafe { libc::munmap(self.mapped.as_ptr().cast(), self.mapped_len) };
+        }
     }
 }
 
@@ -128,7 +195,9 @@ mod tests {
 
     #[test]
     fn pieces_of_every_size_are_zeroed_aligned_and_writable() {
-        for len in [0, 1, 63, 4096, (2 << 20) - 1, 2 << 20, (5 << 20) + 77] {
+        for len in
+            [0, 1, 63, 4096, (2 << 20) - 1, 2 << 20, (5 << 20) + 77, (33 << 20) + 1, 30 << 20, 31 << 20, 20 << 20]
+        {
             let mut memory = Memory::zeroed(len, "a test").unwrap();
             assert_eq!(memory.as_slice().len(), len);
             assert!(len == 0 || (memory.as_ptr() as usize).is_multiple_of(ALIGN));
@@ -141,6 +210,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn pieces_that_share_a_map_do_not_meet() {
+        let mut pieces: Vec<Memory> = (0..40).map(|i| Memory::zeroed((300 << 10) + i, "a test").unwrap()).collect();
+        for (i, piece) in pieces.iter_mut().enumerate() {
+            // SAFETY: the piece has so many bytes.
+            unsafe { piece.as_mut_ptr().write_bytes(i as u8, piece.len()) };
+        }
+        pieces.swap_remove(7);
+        assert!(pieces.iter().all(|piece| piece.as_slice().iter().all(|&b| b == piece.as_slice()[0])));
     }
 
     #[test]
