@@ -179,7 +179,7 @@ impl Pages {
             // The window, the slack, one piece, and a page at either end that is only partly used.
             Reach::Local { window } => all.min((window + SLACK + self.piece) / PAGE + 2),
         };
-        let copied = usize::from(len % PAGE != 0 && self.last_is_shared(group, held));
+        let copied = usize::from(!len.is_multiple_of(PAGE) && self.last_is_shared(group, held));
         most.saturating_sub(held.pages.len()) + copied
     }
 
@@ -209,7 +209,7 @@ impl Pages {
             if held.pages.is_empty() {
                 held.first = group.first_kept(sequence.len);
             }
-            if let (true, Some(last)) = (sequence.len % PAGE != 0, held.pages.last_mut())
+            if let (true, Some(last)) = (!sequence.len.is_multiple_of(PAGE), held.pages.last_mut())
                 && group.holders[*last as usize] > 1
             {
                 let to = group.take();

@@ -62,7 +62,7 @@ pub fn config(name: &str) -> Option<Config> {
         bos: Some(50256),
         eos: Some(50256),
     };
-    let local = |layer: usize| if layer % 2 == 0 { Reach::Global } else { Reach::Local { window: 256 } };
+    let local = |layer: usize| if layer.is_multiple_of(2) { Reach::Global } else { Reach::Local { window: 256 } };
     Some(match family {
         Family::Gpt2 => Config { positions: 1024, ..base },
         Family::GptNeo => Config {

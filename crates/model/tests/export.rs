@@ -1,4 +1,5 @@
 //! Models that are written read back as the same models.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The decoder against transformers, layer by layer, on the tiny golden models of all families and variants
 //! (`fixtures/golden`, made by `fixtures/golden.py`), and against itself: any cut, any batch, any number of threads.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
