@@ -1,17 +1,14 @@
 //! Log-probabilities of logits.
 
 use crate::error::SamplingError;
+use crate::race::largest;
 
 /// `ln(sum(exp(logits)))`, summed in f64.
 ///
 /// # Errors
 /// Logits that are NaN or plus infinity, or all minus infinity.
 pub fn log_sum_exp(logits: &[f32]) -> Result<f64, SamplingError> {
-    let wrong = |l: &f32| !(*l < f32::INFINITY);
-    if let Some(at) = logits.iter().position(wrong) {
-        return Err(SamplingError::NotFinite { id: at as u32, value: logits[at] });
-    }
-    let max = logits.iter().fold(f32::NEG_INFINITY, |max, &l| max.max(l));
+    let (_, max) = largest(logits)?;
     if max == f32::NEG_INFINITY {
         return Err(SamplingError::AllForbidden);
     }

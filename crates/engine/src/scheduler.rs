@@ -12,28 +12,27 @@
 //! Held by `tests/engine/simulation.rs`: random arrivals, cancellations and shortages; no request lost, no token
 //! delivered twice, first come first served, memory conserved, the same tokens as alone.
 
+mod intake;
+mod room;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gptneo_model::{LanguageModel, ModelError, Run, SequenceId, Spec, Want};
-use gptneo_text::{Special, Tokenizer};
+use gptneo_model::{LanguageModel, ModelError, Run, Spec, Want};
+use gptneo_text::Tokenizer;
 
-use crate::emitter::Outlet;
 use crate::error::{EngineError, RequestError};
 use crate::generation::{Generation, Piece};
-use crate::prefix::{Retained, common};
-use crate::rail::{PromptVerdict, PromptView, Rail};
-use crate::request::{Prompt, Request, Speculation};
+use crate::prefix::Retained;
+use crate::rail::Rail;
+use crate::request::{Request, Speculation};
 use crate::sampler::Sampler;
 use crate::speculation::{self, Drafter};
-use crate::task::{Body, Clock, Step, Task, Terms};
+use crate::task::{Body, Step, Task};
 
 /// Most rows of logits wanted from one sequence at once.
 pub(crate) const LOGIT_ROWS: usize = 128;
-/// Positions that must be free beyond a sequence's own before it joins others.
-const SLACK: usize = gptneo_device::PAGE;
-
 /// Names a request in the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(u64);
@@ -210,103 +209,6 @@ impl Scheduler {
         Ok(ticket)
     }
 
-    /// Checks a request and makes it definite.
-    fn terms(&self, request: Request) -> Result<Terms, RequestError> {
-        let spec = self.model.spec();
-        request.check(spec.vocab)?;
-        let prompt = self.encode(&request.prompt)?;
-        let generates = request.max_tokens != Some(0);
-        if prompt.len() + usize::from(generates) > spec.positions {
-            return Err(RequestError::PromptTooLong { prompt: prompt.len(), positions: spec.positions });
-        }
-        if matches!(request.speculation, Speculation::Draft { .. }) && self.drafter.is_none() {
-            return Err(RequestError::NoDraftModel);
-        }
-        let rails: Arc<[Arc<dyn Rail>]> = self.rails.iter().chain(&request.rails).cloned().collect();
-        if self.tokenizer.is_none() {
-            let no = |what| Err(RequestError::NoTokenizer { what });
-            if !request.stop_strings.is_empty() {
-                return no("a stop string");
-            }
-            if rails.iter().any(|rail| rail.needs_text()) {
-                return no("a rail that inspects text");
-            }
-        }
-        self.inspect(&request, &prompt, &rails)?;
-        let eos = self.eos().filter(|_| !request.ignore_eos);
-        let mut ends: Vec<u32> = eos.into_iter().chain(request.stop_ids.iter().copied()).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        let stops = request.stop_strings.as_slice().into();
-        let clock = Clock { submitted: Instant::now(), started: None, computed: 0 };
-        Ok(Terms {
-            outlet: Outlet { tokenizer: self.tokenizer.clone(), rails, stops, echo: request.echo },
-            prompt,
-            prompt_tokens: Vec::new(),
-            eos,
-            ends,
-            vocab: spec.vocab,
-            positions: spec.positions,
-            clock,
-            request: Arc::new(request),
-        })
-    }
-
-    /// The model's end-of-sequence token.
-    pub fn eos(&self) -> Option<u32> {
-        let vocab = self.model.spec().vocab;
-        self.model.spec().eos.or(self.tokenizer.as_ref().and_then(Tokenizer::eos)).filter(|&id| (id as usize) < vocab)
-    }
-
-    /// The token that stands before everything: the model's BOS, else its EOS.
-    pub fn beginning(&self) -> Option<u32> {
-        let vocab = self.model.spec().vocab;
-        let bos = self.model.spec().bos.or(self.tokenizer.as_ref().and_then(Tokenizer::bos));
-        bos.filter(|&id| (id as usize) < vocab).or(self.eos())
-    }
-
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, RequestError> {
-        let tokens = match (prompt, &self.tokenizer) {
-            (Prompt::Tokens(tokens), _) => tokens.clone(),
-            (Prompt::Text(_), None) => return Err(RequestError::NoTokenizer { what: "a prompt of text" }),
-            (Prompt::Text(text), Some(tokenizer)) => {
-                tokenizer.encode(text).map_err(|error| RequestError::Encoding(error.to_string()))?
-            }
-        };
-        let vocab = self.model.spec().vocab;
-        if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocab) {
-            return Err(RequestError::UnknownToken { field: "prompt", id, vocab });
-        }
-        if tokens.is_empty() {
-            return self.beginning().map(|id| vec![id]).ok_or(RequestError::EmptyPrompt);
-        }
-        Ok(tokens)
-    }
-
-    fn inspect(&self, request: &Request, tokens: &[u32], rails: &[Arc<dyn Rail>]) -> Result<(), RequestError> {
-        if rails.is_empty() {
-            return Ok(());
-        }
-        let text = match (&request.prompt, &self.tokenizer) {
-            (Prompt::Text(text), _) => Some(text.clone()),
-            (Prompt::Tokens(tokens), Some(tokenizer)) => {
-                let mut stream = tokenizer.stream(Special::Skip);
-                let mut text: String =
-                    tokens.iter().filter_map(|&id| stream.push(id).ok().map(str::to_owned)).collect();
-                text.push_str(stream.finish());
-                Some(text)
-            }
-            (Prompt::Tokens(_), None) => None,
-        };
-        for rail in rails {
-            let view = PromptView { tokens, text: text.as_deref() };
-            if let PromptVerdict::Refuse { reason } = rail.inspect_prompt(view) {
-                return Err(RequestError::Refused { rail: rail.name().to_owned(), reason });
-            }
-        }
-        Ok(())
-    }
-
     /// Calls a request off and frees what it holds at once. Its samples end as cancelled, with what they have.
     pub fn cancel(&mut self, ticket: Ticket) {
         let task = match self.live.iter().position(|task| task.ticket == ticket) {
@@ -350,94 +252,6 @@ impl Scheduler {
 
     fn tell(&mut self, ticket: Ticket, events: Vec<Event>) {
         self.events.extend(events.into_iter().map(|event| (ticket, event)));
-    }
-
-    // ---- who takes part
-
-    /// What every unparked live track still owes the model, as [`LanguageModel::fits`] wants it.
-    fn owed(&self) -> Vec<(Option<SequenceId>, usize)> {
-        let tasks = self.live.iter();
-        let tracks = tasks.flat_map(|task| (0..task.track_count()).map(move |i| (task, i)));
-        let going = tracks.filter(|(task, i)| task.wants(*i) && !task.track(*i).parked);
-        going.map(|(task, i)| (task.track(i).sequence, task.track(i).pending())).collect()
-    }
-
-    /// Whether `tokens` more tokens, after `sequence`, fit beside all that is going on; kept beginnings give way.
-    fn fits_beside(&mut self, sequence: Option<SequenceId>, tokens: usize, slack: usize) -> bool {
-        let mut growth = self.owed();
-        growth.push((sequence, tokens));
-        if slack > 0 {
-            growth.push((None, slack));
-        }
-        loop {
-            if self.model.fits(&growth) {
-                return true;
-            }
-            if !self.retained.drop_oldest(self.model.as_mut()) {
-                return false;
-            }
-        }
-    }
-
-    /// Lets parked tracks, and then waiting requests, take part again or begin, oldest first.
-    fn admit(&mut self) {
-        while let Some((task, track)) = self.first(|_, track| track.parked) {
-            let tokens = self.live[task].track(track).tokens.len();
-            let slack = if self.owed().is_empty() { 0 } else { SLACK };
-            if !self.fits_beside(None, tokens, slack) {
-                return;
-            }
-            self.live[task].track_mut(track).parked = false;
-        }
-        while let Some(task) = self.waiting.front() {
-            let sequences: usize = self.live.iter().map(Task::branches).sum();
-            let wanted = task.branches();
-            if !self.live.is_empty() && sequences + wanted > self.options.max_sequences {
-                return;
-            }
-            let prompt = task.terms.prompt.len();
-            let judged = task.terms.judges_prompt();
-            // Forked before room is made, so that making room cannot drop what is shared.
-            let shared = if judged { None } else { self.share() };
-            let (sequence, held) = shared.map_or((None, 0), |(sequence, held)| (Some(sequence), held));
-            let slack = if self.live.is_empty() { 0 } else { SLACK };
-            if !self.live.is_empty() && !self.fits_beside(sequence, prompt - held, slack) {
-                if let Some(sequence) = sequence {
-                    self.model.close(sequence);
-                }
-                return;
-            }
-            let Some(mut task) = self.waiting.pop_front() else { return };
-            task.terms.clock.started = Some(Instant::now());
-            task.terms.clock.computed = prompt - held;
-            let track = task.track_mut(0);
-            (track.sequence, track.held) = (sequence, held);
-            self.live.push(task);
-        }
-    }
-
-    /// The first live track, oldest first, that still wants something and satisfies `which`.
-    fn first(&self, which: impl Fn(&Task, &crate::track::Track) -> bool) -> Option<(usize, usize)> {
-        self.live.iter().enumerate().find_map(|(at, task)| {
-            let track = (0..task.track_count()).find(|&i| task.wants(i) && which(task, task.track(i)));
-            track.map(|track| (at, track))
-        })
-    }
-
-    /// Forks the sequence that has most in common with the first waiting prompt.
-    fn share(&mut self) -> Option<(SequenceId, usize)> {
-        let prompt = &self.waiting.front()?.terms.prompt;
-        let model = self.model.as_mut();
-        let kept = self.retained.longest(model, prompt);
-        let live = self.live.iter().flat_map(Task::tracks).filter_map(|track| {
-            let len = common(&track.tokens[..track.held], prompt).min(prompt.len() - 1);
-            let sequence = track.sequence.filter(|&sequence| len > 0 && model.can_cut(sequence, len))?;
-            Some((sequence, len))
-        });
-        let (donor, len) = kept.into_iter().chain(live).max_by_key(|(_, len)| *len)?;
-        let sequence = model.fork(donor, len).ok()?;
-        self.retained.touch(donor);
-        Some((sequence, len))
     }
 
     /// Proposes tokens to sequences that have one token pending.
@@ -526,61 +340,6 @@ impl Scheduler {
             }
         }
     }
-
-    /// Gives up something that the next step can do without.
-    fn make_room(&mut self) -> bool {
-        let Self { model, retained, live, .. } = self;
-        if retained.drop_oldest(model.as_mut()) {
-            return true;
-        }
-        let proposing = |task: &Task| task.tracks().iter().any(|track| track.proposed > 0);
-        if let Some(task) = live.iter_mut().rev().find(|task| proposing(task)) {
-            (0..task.track_count()).for_each(|index| task.track_mut(index).unpropose());
-            return true;
-        }
-        let Some((oldest, first)) = self.first(|_, track| !track.parked) else { return false };
-        for at in (0..self.live.len()).rev() {
-            for index in (0..self.live[at].track_count()).rev() {
-                let wants = self.live[at].wants(index);
-                let track = self.live[at].track_mut(index);
-                // One that takes part may hold nothing yet; one that waits for its fellow beams takes no part.
-                if (at, index) == (oldest, first) || track.parked || !(wants || track.held > 0) {
-                    continue;
-                }
-                track.close(self.model.as_mut());
-                track.parked = wants;
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Nothing can go on: beams that wait for a parked one give up their memory to it.
-    fn unblock(&mut self) -> bool {
-        let Some((task, track)) = self.first(|_, track| track.parked) else { return false };
-        loop {
-            let tokens = self.live[task].track(track).tokens.len();
-            if self.fits_beside(None, tokens, 0) || !self.close_one_idle() {
-                // If it still does not fit, the step finds so, and says so.
-                self.live[task].track_mut(track).parked = false;
-                return true;
-            }
-        }
-    }
-
-    fn close_one_idle(&mut self) -> bool {
-        for task in self.live.iter_mut().rev() {
-            for index in (0..task.track_count()).rev() {
-                if !task.wants(index) && task.track(index).sequence.is_some() {
-                    task.track_mut(index).close(self.model.as_mut());
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    // ---- the step itself
 
     fn forward(&mut self, slots: &[Slot]) -> Result<(), ModelError> {
         for slot in slots {

@@ -240,12 +240,15 @@ fn known(tokens: &[u32], vocab: usize) -> Result<(), ScoreError> {
     }
 }
 
+/// Is given a row and its logits.
+type Visit<'a> = dyn FnMut(usize, &[f32]) -> Result<(), EngineError> + 'a;
+
 /// Shows `visit` the rows of logits after the tokens in `wanted`.
 fn rows(
     model: &mut dyn LanguageModel,
     tokens: &[u32],
     wanted: Range<usize>,
-    visit: &mut dyn FnMut(usize, &[f32]) -> Result<(), EngineError>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), EngineError> {
     let sequence = model.open();
     let vocab = model.spec().vocab;

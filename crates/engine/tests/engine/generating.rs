@@ -279,3 +279,12 @@ fn text_and_ids_make_the_same_prompt() {
     let tokens = run(&mut engine(Toy::new(VOCAB, law)), short(ids.into())).remove(0);
     assert_eq!((text.ids(), text.prompt_tokens), (tokens.ids(), 3));
 }
+
+#[test]
+fn engines_move_between_threads() {
+    fn movable<T: Send>() {}
+    movable::<gptneo_engine::Engine>();
+    movable::<gptneo_engine::Scheduler>();
+    movable::<Request>();
+    movable::<gptneo_engine::Event>();
+}

@@ -1,4 +1,5 @@
 //! The engine against models with known answers.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod beams;
 mod generating;
