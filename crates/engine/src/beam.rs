@@ -1,10 +1,11 @@
-//! Beam search as transformers defines it (`GenerationMixin._beam_search`, version 4.50 and later).
+//! Beam search as transformers defines it (`GenerationMixin._beam_search`; compared with version 5.23).
 //!
 //! At every step the best `max(2, 1 + ends) * width` continuations of all running beams are looked at, best first.
 //! Those that do not end the sequence run on, `width` of them. Those that do, and stand among the first `width`, become
 //! finished hypotheses with the score `summed log-probability / generated length ^ length_penalty` (the ending token
 //! counts in both), of which the best `width` are kept. When the search is over is [`EarlyStopping`]'s business.
-//! Against an enumeration of all sequences, and all three rules: `tests/engine/beams.rs`.
+//! Against an enumeration of all sequences, and all three rules: `tests/engine/beams.rs`; against numbers of
+//! transformers: `tests/engine/golden.rs`.
 
 use crate::request::{BeamSettings, EarlyStopping};
 

@@ -3,8 +3,8 @@
 //! Runner `i` arrives after `E_i / weight_i`, where `E_i` is standard exponential noise; the first to arrive is token
 //! `i` with probability `weight_i / sum(weights)`. The noise depends on the seed, the sample, the step and `i` alone.
 //!
-//! Loops over a vocabulary work on sixteen numbers side by side, so that they vectorise on any machine, and call into no
-//! mathematical library, so that they give the same everywhere.
+//! Loops over a vocabulary work on sixteen numbers side by side, so that they vectorise on any machine, and their
+//! exponential is our own, so that it is the same on every machine.
 
 use std::cmp::Ordering;
 
@@ -203,8 +203,8 @@ pub(crate) fn race(candidates: &[Candidate], noise: Noise) -> Option<u32> {
 
 /// The winner of the race among all tokens whose score is at least `floor`; `best` is the most probable one.
 ///
-/// The first arrival of many runners is that of one runner with their summed rate, so the many improbable tokens race as
-/// one, with noise of their own; only if they win is it settled among them who did. That changes no probability.
+/// The first arrival of many runners is that of one runner with their summed rate, so the many improbable tokens race
+/// as one, with noise of their own; only if they win is it settled among them who did. That changes no probability.
 pub(crate) fn race_all(logits: &[f32], scale: Scale, floor: f32, best: u32, noise: Noise) -> u32 {
     /// Less than this times as probable as the most probable token: one of the many.
     const FEW: f32 = 1.0 / 131_072.0;

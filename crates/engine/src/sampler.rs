@@ -22,7 +22,7 @@
 //!
 //! Weights `exp(logit / temperature - max)` are f32 (relative error below 2e-7), sums and the race f64. Nothing is
 //! sorted but the tokens that stay. A draw from 50,257 logits takes 0.05 ms with `top_k` 40, 0.15 ms from all or with
-//! `top_p` alone, 0.35 ms with `typical` alone or from a nearly flat distribution (2 cores of an AMD Zen 3, busy;
+//! `top_p` alone, 0.35 ms with `typical` alone or from a nearly flat distribution (2 cores of an AMD EPYC, busy;
 //! `cargo test -p gptneo-engine --release --lib -- timing --ignored --nocapture`).
 
 use crate::error::SamplingError;
