@@ -163,6 +163,8 @@ pub(crate) fn metadata(config: &Config, storage: Storage) -> Metadata {
     let mut set = |name: &str, value: Value| {
         metadata.set(format!("{arch}.{name}"), value);
     };
+    // llama.cpp takes the size from here where a file has no tokenizer, and wants that said.
+    set("vocab_size", Value::U32(config.vocab as u32));
     set("context_length", Value::U32(config.positions as u32));
     set("embedding_length", Value::U32(config.width as u32));
     set("block_count", Value::U32(config.layers() as u32));
@@ -193,6 +195,7 @@ pub(crate) fn metadata(config: &Config, storage: Storage) -> Metadata {
             set("attention.scale_by_inverse_layer", Value::Bool(by_layer));
         }
     }
+    metadata.set("tokenizer.ggml.model", "no_vocab".to_owned());
     for (key, id) in [("tokenizer.ggml.bos_token_id", config.bos), ("tokenizer.ggml.eos_token_id", config.eos)] {
         if let Some(id) = id {
             metadata.set(key, id);
