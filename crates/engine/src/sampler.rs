@@ -23,7 +23,7 @@
 //! Weights `exp(logit / temperature - max)` are f32 (relative error below 2e-7), sums and the race f64. Nothing is
 //! sorted but the tokens that stay. A draw from 50,257 logits takes 0.05 ms with `top_k` 40, 0.15 ms from all or with
 //! `top_p` alone, 0.35 ms with `typical` alone or from a nearly flat distribution (2 cores of an AMD EPYC, busy;
-//! `cargo test -p gptneo-engine --release --lib -- timing --ignored --nocapture`).
+//! `cargo bench -p gptneo-engine`).
 
 use crate::error::SamplingError;
 use crate::race::{Candidate, Draw, Scale, largest, most_probable_first, race, race_all, total_mass};
@@ -496,38 +496,5 @@ mod tests {
     fn bias_comes_before_penalties() {
         let change = |s: &mut Sampling| (s.logit_bias, s.repeat_penalty) = (vec![(0, 3.0)], 2.0);
         assert_eq!(altered(change, &[0], 1, &[1.0, 1.0]), [2.0, 1.0]);
-    }
-
-    #[test]
-    #[ignore = "measures; run with --release --ignored --nocapture"]
-    fn timing() {
-        let logits = noisy(50_257, 8.0, 1);
-        let settings = |change: &dyn Fn(&mut Sampling)| {
-            let mut sampling = Sampling { temperature: 0.8, ..Sampling::default() };
-            change(&mut sampling);
-            sampling
-        };
-        let all: [(&str, Sampling); 8] = [
-            ("greedy", Sampling::default()),
-            ("temperature", settings(&|_| {})),
-            ("top_k 40", settings(&|s| s.top_k = 40)),
-            ("top_p 0.95", settings(&|s| s.top_p = 0.95)),
-            ("top_k 40, top_p 0.95, min_p 0.05", settings(&|s| (s.top_k, s.top_p, s.min_p) = (40, 0.95, 0.05))),
-            ("min_p 0.05", settings(&|s| s.min_p = 0.05)),
-            ("typical 0.9", settings(&|s| s.typical = 0.9)),
-            ("temperature 5", settings(&|s| s.temperature = 5.0)),
-        ];
-        let mut sampler = Sampler::default();
-        for (name, sampling) in all {
-            let mut times: Vec<std::time::Duration> = (0..301)
-                .map(|step| {
-                    let began = std::time::Instant::now();
-                    sampler.draw(&sampling, Draw { seed: 1, sample: 0, step }, &logits).unwrap();
-                    began.elapsed()
-                })
-                .collect();
-            times.sort_unstable();
-            println!("{name}: {:?} a token", times[150]);
-        }
     }
 }
