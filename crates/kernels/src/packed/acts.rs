@@ -149,7 +149,7 @@ impl Writer<'_> {
         // SAFETY: within the reserved memory by the assertions above; the caller keeps spans distinct.
         let out = unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), len) };
         #[cfg(target_arch = "x86_64")]
-        if isa == Isa::Avx2 && isa.is_available() {
+        if isa >= Isa::Avx2 && isa.is_available() {
             // SAFETY: the machine was just seen to have avx2.
             return unsafe {
                 match self.form {

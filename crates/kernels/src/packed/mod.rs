@@ -263,7 +263,7 @@ impl Packed {
         let tokens: [&[u8]; T] = std::array::from_fn(|i| acts.row(first + i));
         let out: &mut [[f32; TILE]; T] = out.try_into().expect("as many results as tokens");
         #[cfg(target_arch = "x86_64")]
-        if isa == Isa::Avx2 && isa.is_available() {
+        if isa >= Isa::Avx2 && isa.is_available() {
             let ahead = avx2::Ahead::of(tile, fetch);
             // SAFETY: the machine was just seen to have avx2, fma and f16c.
             unsafe {
