@@ -54,4 +54,4 @@ pub use rail::{History, Passage, PromptVerdict, PromptView, Rail, TextVerdict};
 pub use request::{BeamSettings, EarlyStopping, Prompt, Request, Sampling, Speculation};
 pub use scheduler::{Event, Load, Scheduler, SchedulerOptions, Ticket};
 pub use score::{Likelihood, Position, Score, ScoreError};
-pub use source::{ModelName, Opened, Opening, SourceError, open};
+pub use source::{ModelName, Opened, Opening, SourceError, gguf_tokenizer, open};

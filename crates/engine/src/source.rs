@@ -136,7 +136,7 @@ pub fn open<D: Device>(device: D, name: &ModelName, opening: Opening<'_>) -> Res
     };
     let source = gptneo_model::open(&path)?;
     let tokenizer = match source.checkpoint().gguf() {
-        Some(metadata) => from_gguf(metadata),
+        Some(metadata) => gguf_tokenizer(metadata),
         None => beside(&path),
     };
     let tokenizer = tokenizer.map_err(|error| SourceError::Tokenizer { path: path.clone(), error })?;
@@ -165,7 +165,10 @@ fn beside(path: &Path) -> Result<Option<Tokenizer>, TextError> {
 }
 
 /// The tokenizer in the keys of a GGUF file, if there is one.
-fn from_gguf(metadata: &Metadata) -> Result<Option<Tokenizer>, TextError> {
+///
+/// # Errors
+/// If there is one that cannot be used.
+pub fn gguf_tokenizer(metadata: &Metadata) -> Result<Option<Tokenizer>, TextError> {
     let keys = (metadata.str("tokenizer.ggml.model"), metadata.strings("tokenizer.ggml.tokens"));
     let (Some(model), Some(tokens)) = keys else { return Ok(None) };
     let types = metadata.i64s("tokenizer.ggml.token_type");

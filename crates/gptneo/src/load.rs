@@ -11,7 +11,6 @@ use gptneo_model::{
 };
 
 use crate::args::{MachineArgs, ModelArgs};
-use crate::confine::confine;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
@@ -170,6 +169,7 @@ impl Plan {
         let device = cpu.describe();
         let options = LoadOptions {
             storage: self.storage,
+            context: Some(self.context),
             cache_positions: Some(self.cache.positions),
             key: Some(self.cache.key),
             value: Some(self.cache.value),
@@ -182,8 +182,7 @@ impl Plan {
         interrupt.check()?;
         let loaded = loaded?;
         tell_fallbacks(&loaded.fallbacks);
-        let model = confine(Box::new(loaded.decoder), self.context);
-        Ok(Loaded { model, device, took: begun.elapsed() })
+        Ok(Loaded { model: Box::new(loaded.decoder), device, took: begun.elapsed() })
     }
 }
 

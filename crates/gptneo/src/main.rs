@@ -6,7 +6,6 @@
 
 mod args;
 mod classify;
-mod confine;
 mod environment;
 mod failure;
 mod generator;

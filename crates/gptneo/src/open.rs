@@ -3,14 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use gptneo_checkpoint::gguf::Metadata;
 use gptneo_checkpoint::{Checkpoint, TensorInfo};
 use gptneo_device::{Bytes, DType, Matrix};
-use gptneo_engine::ModelName;
+use gptneo_engine::{ModelName, gguf_tokenizer};
 use gptneo_hub::{ModelId, PullOptions};
 use gptneo_model::family::Role;
 use gptneo_model::{CheckpointSource, Config, LoadError, RandomSource, TensorSource};
-use gptneo_text::{GgufTokenizer, TextError, Tokenizer};
+use gptneo_text::{TextError, Tokenizer};
 
 use crate::args::HubArgs;
 use crate::environment::Environment;
@@ -114,7 +113,7 @@ impl Opened {
     pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>, Failure> {
         let Tensors::Checkpoint { path, source } = &self.tensors else { return Ok(None) };
         match source.checkpoint().gguf() {
-            Some(metadata) => from_gguf(metadata),
+            Some(metadata) => Ok(gguf_tokenizer(metadata)?),
             None => match Tokenizer::open(folder(path)) {
                 Ok(tokenizer) => Ok(Some(tokenizer)),
                 Err(TextError::NoTokenizer { .. }) => half_a_tokenizer(folder(path)).map_or(Ok(None), Err),
@@ -146,7 +145,7 @@ pub(crate) fn tokenizer(
         return Tokenizer::open(&path).map_err(|error| Failure::from(error).within(&path.display().to_string()));
     }
     let file = Checkpoint::open(&path)?;
-    let found = file.gguf().map(from_gguf).transpose()?.flatten();
+    let found = file.gguf().map(gguf_tokenizer).transpose()?.flatten();
     found.ok_or_else(|| Failure::bad_file(format!("there is no tokenizer in {}", path.display())))
 }
 
@@ -207,28 +206,4 @@ fn folder(path: &Path) -> &Path {
         Some(parent) if !path.is_dir() => parent,
         _ => path,
     }
-}
-
-fn from_gguf(metadata: &Metadata) -> Result<Option<Tokenizer>, Failure> {
-    let (Some(model), Some(tokens)) = (metadata.str("tokenizer.ggml.model"), metadata.strings("tokenizer.ggml.tokens"))
-    else {
-        return Ok(None);
-    };
-    let types: Option<Vec<i32>> = metadata
-        .i64s("tokenizer.ggml.token_type")
-        .map(|types| types.iter().map(|&t| i32::try_from(t).unwrap_or(i32::MAX)).collect());
-    let id = |key: &str| metadata.u64(key).and_then(|id| u32::try_from(id).ok());
-    let parts = GgufTokenizer {
-        model,
-        pre: metadata.str("tokenizer.ggml.pre"),
-        tokens,
-        merges: metadata.strings("tokenizer.ggml.merges").unwrap_or_default(),
-        token_types: types.as_deref(),
-        bos: id("tokenizer.ggml.bos_token_id"),
-        eos: id("tokenizer.ggml.eos_token_id"),
-        unk: id("tokenizer.ggml.unknown_token_id"),
-        add_space_prefix: metadata.bool("tokenizer.ggml.add_space_prefix").unwrap_or(false),
-        chat_template: metadata.str("tokenizer.chat_template"),
-    };
-    Ok(Some(Tokenizer::from_gguf(&parts)?))
 }

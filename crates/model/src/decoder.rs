@@ -89,6 +89,7 @@ impl<D: Device> Decoder<D> {
         config: Config,
         weights: Weights<D>,
         cache: CacheOptions,
+        context: Option<usize>,
     ) -> Result<Self, DeviceError> {
         let mut reaches: Vec<Reach> = Vec::new();
         let mut group_of = Vec::with_capacity(config.layers());
@@ -118,7 +119,7 @@ impl<D: Device> Decoder<D> {
         let spec = Spec {
             family: config.family,
             vocab: config.vocab,
-            positions: config.positions,
+            positions: context.map_or(config.positions, |limit| limit.min(config.positions)),
             layers: config.layers(),
             width: config.width,
             heads: config.heads,
@@ -168,7 +169,7 @@ impl<D: Device> Decoder<D> {
             self.embed(&piece, runs);
             match probe.as_deref_mut() {
                 None => {
-                    (0..self.config.layers()).for_each(|layer| self.layer(layer, &piece));
+                    self.layers(&piece);
                     self.logits(&piece, logits);
                 }
                 Some(probe) => self.probed_piece(&piece, logits, probe),
@@ -198,8 +199,8 @@ impl<D: Device> Decoder<D> {
                     values.len() / self.config.width
                 }
             };
-            if held + added > self.config.positions {
-                return Err(ModelError::PastLastPosition { held, added, limit: self.config.positions });
+            if held + added > self.spec.positions {
+                return Err(ModelError::PastLastPosition { held, added, limit: self.spec.positions });
             }
             growth.push((Some(run.sequence), added));
         }
@@ -281,45 +282,61 @@ impl<D: Device> Decoder<D> {
         }
     }
 
-    /// One block over a piece: five fused operations, in the order the residual asks for.
-    fn layer(&mut self, index: usize, piece: &Piece) {
+    /// Every block over a piece: five fused operations, in the order the residual asks for.
+    fn layers(&mut self, piece: &Piece) {
         let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
-        let layer = &weights.layers[index];
         let n = piece.ids.len();
-        let tables = tables(pages, piece, group_of[index]);
-        let rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables };
+        let tables = tables(pages, piece);
         let heads = Heads { count: config.heads, size: config.head_size() };
-        let args = NormQkv {
-            x: &work.x,
-            norm: layer.norm_1.with(config.eps),
-            weight: &layer.qkv.weight,
-            bias: layer.qkv.bias.as_ref(),
-            heads,
-            rotary: rotary(config, weights),
-            rows,
-        };
-        device.norm_qkv(args, &mut caches[index], &mut work.query);
-        let args =
-            Attend { query: &work.query, cache: &caches[index], heads, reach: layer.reach, scale: layer.scale, rows };
-        device.attend(args, &mut work.attention);
-        let attention_output = |work: &mut Work<D>| {
-            let Linear { weight, bias } = &layer.attention_output;
-            device.project_add(n, &work.attention, weight, bias.as_ref(), &mut work.x);
-        };
-        let inner = |work: &mut Work<D>| {
-            let norm = layer.norm_2.as_ref().unwrap_or(&layer.norm_1).with(config.eps);
-            let Linear { weight, bias } = &layer.inner;
-            device.norm_linear_activate(n, &work.x, norm, weight, bias.as_ref(), config.activation, &mut work.inner);
-        };
-        // Parallel branches both read what the layer was given, so the MLP's norm comes before attention is added.
-        if config.residual == Residual::Sequential {
-            attention_output(work);
-            inner(work);
-        } else {
-            inner(work);
-            attention_output(work);
+        for (index, layer) in weights.layers.iter().enumerate() {
+            let rows =
+                Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables[group_of[index]] };
+            let args = NormQkv {
+                x: &work.x,
+                norm: layer.norm_1.with(config.eps),
+                weight: &layer.qkv.weight,
+                bias: layer.qkv.bias.as_ref(),
+                heads,
+                rotary: rotary(config, weights),
+                rows,
+            };
+            device.norm_qkv(args, &mut caches[index], &mut work.query);
+            let args = Attend {
+                query: &work.query,
+                cache: &caches[index],
+                heads,
+                reach: layer.reach,
+                scale: layer.scale,
+                rows,
+            };
+            device.attend(args, &mut work.attention);
+            let attention_output = |work: &mut Work<D>| {
+                let Linear { weight, bias } = &layer.attention_output;
+                device.project_add(n, &work.attention, weight, bias.as_ref(), &mut work.x);
+            };
+            let inner = |work: &mut Work<D>| {
+                let norm = layer.norm_2.as_ref().unwrap_or(&layer.norm_1).with(config.eps);
+                let Linear { weight, bias } = &layer.inner;
+                device.norm_linear_activate(
+                    n,
+                    &work.x,
+                    norm,
+                    weight,
+                    bias.as_ref(),
+                    config.activation,
+                    &mut work.inner,
+                );
+            };
+            // Parallel branches both read what the layer was given, so the MLP's norm comes before attention is added.
+            if config.residual == Residual::Sequential {
+                attention_output(work);
+                inner(work);
+            } else {
+                inner(work);
+                attention_output(work);
+            }
+            device.project_add(n, &work.inner, &layer.outer.weight, layer.outer.bias.as_ref(), &mut work.x);
         }
-        device.project_add(n, &work.inner, &layer.outer.weight, layer.outer.bias.as_ref(), &mut work.x);
     }
 
     fn logits(&mut self, piece: &Piece, logits: &mut Vec<f32>) {
@@ -334,13 +351,14 @@ impl<D: Device> Decoder<D> {
     }
 }
 
-/// The page tables of a piece's sequences in a group.
-fn tables<'a>(pages: &'a Pages, piece: &Piece, group: usize) -> Vec<PageTable<'a>> {
-    let table = |&id: &SequenceId| {
+/// The page tables of a piece's sequences, `[groups][members]`.
+fn tables<'a>(pages: &'a Pages, piece: &Piece) -> Vec<Vec<PageTable<'a>>> {
+    let table = |id: SequenceId, group| {
         let held = pages.held(id, group);
         PageTable { first: held.first, pages: &held.pages }
     };
-    piece.members.iter().map(table).collect()
+    let of_group = |group| piece.members.iter().map(|&id| table(id, group)).collect();
+    (0..pages.groups()).map(of_group).collect()
 }
 
 fn rotary<'a, D: Device>(config: &Config, weights: &'a Weights<D>) -> Option<Rotary<'a, D::Buffer>> {

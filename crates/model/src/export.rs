@@ -10,11 +10,11 @@ use gptneo_checkpoint::{gguf, safetensors};
 use gptneo_device::{DType, Device};
 
 use crate::error::LoadError;
-use crate::family::{Layout, Role, gguf as names, roles};
+use crate::family::{Family, Layout, Role, gguf as names, roles};
 use crate::layout;
 use crate::load::Progress;
 use crate::source::TensorSource;
-use crate::storage::{Fallback, Storage, convert, floats, for_chunks};
+use crate::storage::{Fallback, Storage, choose, convert, floats, for_chunks};
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -38,22 +38,25 @@ pub fn write_gguf<D: Device>(
     let config = source.config();
     let family = config.family;
     let mut written = Written::default();
+    let mut stored: Vec<_> = roles(config).map(|(role, layer)| (role, role, layer)).collect();
+    if config.tied && family == Family::GptNeoX {
+        // llama.cpp knows no tied matrix in this family: it is stored once more, and the metadata say so.
+        stored.push((Role::Head, Role::Embedding, None));
+    }
     let mut tensors = Vec::new();
-    for (role, layer) in roles(config) {
-        let name = family.gguf_name(role, layer).expect("roles come from the family's table");
+    for &(named, role, layer) in &stored {
+        let name = family.gguf_name(named, layer).expect("roles come from the family's table");
         let (rows, cols) = role.shape(config);
         let Some(cols) = cols else {
             tensors.push((name, DType::F32, vec![rows]));
             continue;
         };
-        let target = match storage {
-            Some(storage) => storage.of(role, cols),
-            None if source.dtype(role, layer) == DType::F64 => DType::F32,
-            None => source.dtype(role, layer),
+        let kept = match source.dtype(role, layer) {
+            // The other programs that read GGUF know no f64.
+            DType::F64 => DType::F32,
+            kept => kept,
         };
-        if let Some(wanted) = storage.map(|s| s.wanted(role)).filter(|&wanted| wanted != target) {
-            written.fallbacks.push(Fallback { tensor: name.clone(), cols, wanted, used: target });
-        }
+        let target = choose(storage, role, cols, kept, || name.clone(), &mut written.fallbacks);
         tensors.push((name, target, vec![rows, cols]));
     }
     let layers = storage.map_or_else(|| source.dtype(Role::Inner, Some(0)), |s| s.layers);
@@ -62,8 +65,9 @@ pub fn write_gguf<D: Device>(
         metadata.set(key, value.clone());
     }
     let mut writer = gguf::Writer::create(path, &metadata, &tensors)?;
-    let (mut done, total) = (0, config.parameters());
-    for ((role, layer), (_, dtype, shape)) in roles(config).zip(&tensors) {
+    let values = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+    let (mut done, total) = (0, tensors.iter().map(|(_, _, shape)| values(shape)).sum());
+    for (&(_, role, layer), (_, dtype, shape)) in stored.iter().zip(&tensors) {
         if shape.len() == 1 {
             writer.write(&le_bytes(&floats(device, source, role, layer)?))?;
         } else {
@@ -79,7 +83,7 @@ pub fn write_gguf<D: Device>(
                 })?;
             }
         }
-        done += shape.iter().product::<usize>() as u64;
+        done += values(shape);
         progress(Progress { done, total });
     }
     writer.finish()?;

@@ -8,7 +8,7 @@ use crate::error::LoadError;
 use crate::family::Role;
 use crate::memory::default_cache;
 use crate::source::TensorSource;
-use crate::storage::{Fallback, Storage, convert, floats};
+use crate::storage::{Fallback, Storage, choose, convert, floats};
 use crate::weights::{Layer, Linear, NormWeights, Weights};
 
 /// How a model is loaded.
@@ -16,6 +16,8 @@ use crate::weights::{Layer, Linear, NormWeights, Weights};
 pub struct LoadOptions {
     /// Types to convert the matrices to; stored types are kept where `None`.
     pub storage: Option<Storage>,
+    /// Longest sequence, if it shall be shorter than the model's own limit.
+    pub context: Option<usize>,
     /// Positions in the cache, of all sequences together; the model's context where `None`.
     pub cache_positions: Option<usize>,
     /// Type of cached keys: f32 for f32 weights and f16 otherwise, where `None`.
@@ -61,7 +63,7 @@ pub fn load<D: Device>(
         key: options.key.unwrap_or(default),
         value: options.value.unwrap_or(default),
     };
-    let decoder = Decoder::new(device, config, weights, cache)?;
+    let decoder = Decoder::new(device, config, weights, cache, options.context)?;
     Ok(Loaded { decoder, fallbacks })
 }
 
@@ -148,14 +150,9 @@ impl<D: Device> Loader<'_, D> {
         let mut parts: Vec<Matrix> = Vec::with_capacity(roles.len());
         for &role in roles {
             let stored = self.source.matrix(role, layer)?;
-            let target = match &self.options.storage {
-                Some(storage) => storage.of(role, stored.cols()),
-                None => stored.dtype(),
-            };
-            if let Some(wanted) = self.options.storage.map(|s| s.wanted(role)).filter(|&wanted| wanted != target) {
-                let tensor = self.source.name(role, layer);
-                self.fallbacks.push(Fallback { tensor, cols: stored.cols(), wanted, used: target });
-            }
+            let Self { source, options, fallbacks, .. } = self;
+            let name = || source.name(role, layer);
+            let target = choose(options.storage, role, stored.cols(), stored.dtype(), name, fallbacks);
             let elements = stored.rows() * stored.cols();
             parts.push(convert(self.device, &stored, target)?);
             self.advance(elements);

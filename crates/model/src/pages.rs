@@ -93,6 +93,11 @@ impl Pages {
         Self { groups, sequences: Vec::new(), piece }
     }
 
+    /// How many groups there are.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(crate) fn open(&mut self) -> SequenceId {
         let held = vec![Held::default(); self.groups.len()];
         self.add(Sequence { len: 0, held })

@@ -61,6 +61,23 @@ impl Storage {
     }
 }
 
+/// The type a matrix stored as `stored` gets, or keeps where no `storage` is asked for; what could not be had is noted.
+pub(crate) fn choose(
+    storage: Option<Storage>,
+    role: Role,
+    cols: usize,
+    stored: DType,
+    name: impl FnOnce() -> String,
+    fallbacks: &mut Vec<Fallback>,
+) -> DType {
+    let Some(storage) = storage else { return stored };
+    let (wanted, used) = (storage.wanted(role), storage.of(role, cols));
+    if used != wanted {
+        fallbacks.push(Fallback { tensor: name(), cols, wanted, used });
+    }
+    used
+}
+
 /// A tensor that could not have the type asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fallback {

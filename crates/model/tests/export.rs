@@ -12,7 +12,7 @@ use gptneo_model::{
     open, shapes, write_gguf, write_hf,
 };
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "gpt2",
     "gpt2_inverse_layer",
     "gpt2_unscaled",
@@ -22,6 +22,7 @@ const FAMILIES: [&str; 10] = [
     "gpt_neox",
     "gpt_neox_sequential",
     "gpt_neox_no_bias",
+    "gpt_neox_tied",
     "gpt_neo_f16",
 ];
 

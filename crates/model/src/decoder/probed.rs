@@ -19,12 +19,13 @@ impl<D: Device> Decoder<D> {
         let mut eye = Eye { device: &*device, probe, n, host: Vec::new() };
         let width = config.width;
         let heads = Heads { count: config.heads, size: config.head_size() };
+        let tables = tables(pages, piece);
         eye.show("embedding", width, x);
         for (index, layer) in weights.layers.iter().enumerate() {
             let Layer { norm_1, norm_2, qkv, attention_output, inner: up, outer, reach, scale } = layer;
             let name = |what: &str| format!("layers.{index}.{what}");
-            let tables = tables(pages, piece, group_of[index]);
-            let rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables };
+            let rows =
+                Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables[group_of[index]] };
 
             // `branch` holds the normed input while q, k and v are made of it.
             device.norm(n, x, norm_1.with(config.eps), branch);

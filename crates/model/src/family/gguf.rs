@@ -9,6 +9,7 @@
 //! | `gptneo.attention.layer_types` | strings | `global` or `local`, for each layer |
 //! | `gptneo.attention.sliding_window` | u32 | keys that a local layer sees, itself included |
 //! | `gptj.rope.dimension_count`, `gptj.rope.freq_base` | u32, f32 | as in `gptneox` |
+//! | `gptneox.tie_word_embeddings` | bool | the output matrix, stored for llama.cpp, is the embedding |
 //! | `gpt2.attention.scale_by_head_size`, `gpt2.attention.scale_by_inverse_layer` | bool | where not the usual true, false |
 
 use gptneo_checkpoint::Checkpoint;
@@ -129,7 +130,7 @@ pub(crate) fn config(checkpoint: &Checkpoint) -> Result<Config, ConfigError> {
             attention_output: has(Role::AttentionOutputBias),
             head: has(Role::HeadBias),
         },
-        tied: !has(Role::Head),
+        tied: !has(Role::Head) || keys.flag("tie_word_embeddings", false),
         bos: token("tokenizer.ggml.bos_token_id"),
         eos: token("tokenizer.ggml.eos_token_id"),
     };
@@ -178,6 +179,9 @@ pub(crate) fn metadata(config: &Config, storage: Storage) -> Metadata {
     }
     if config.family == Family::GptNeoX {
         set("use_parallel_residual", Value::Bool(config.residual == Residual::ParallelTwoNorms));
+        if config.tied {
+            set("tie_word_embeddings", Value::Bool(true));
+        }
     }
     if config.family == Family::GptNeo {
         let kind = |r: &Reach| if *r == Reach::Global { "global" } else { "local" }.to_owned();
