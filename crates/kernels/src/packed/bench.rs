@@ -22,7 +22,7 @@ pub struct Case {
 
 impl Case {
     /// A matrix `[rows, cols]` of repeated noise and `tokens` tokens of noise.
-    pub fn new(dtype: DType, rows: usize, cols: usize, tokens: usize) -> Result<Self, DeviceError> {
+    pub fn new(isa: Isa, dtype: DType, rows: usize, cols: usize, tokens: usize) -> Result<Self, DeviceError> {
         const KINDS: usize = 61;
         let mut seed = 1_u32;
         let mut noise = || {
@@ -35,7 +35,6 @@ impl Case {
         let row_bytes = some.len() / KINDS;
         let bytes: Vec<u8> = (0..rows).flat_map(|row| &some[row % KINDS * row_bytes..][..row_bytes]).copied().collect();
         let matrix = Matrix::new(dtype, rows, cols, bytes.into()).expect("the bytes of its rows");
-        let isa = Isa::detect();
         let packed = Packed::pack(&[matrix], |n, f| {
             std::thread::scope(|scope| {
                 for half in 0..2 {

@@ -12,6 +12,8 @@
 mod acts;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[doc(hidden)]
 pub mod bench;
 mod memory;
@@ -73,10 +75,13 @@ impl Layout {
     }
 
     /// Tokens that one pass over a tile serves at most: as many as leave the sums of a block in registers, by measurement.
-    fn group(self) -> usize {
-        match self {
-            Self::Q4_0 | Self::Q4K => 5,
-            Self::Q8_0 | Self::Q6K => 6,
+    fn group(self, isa: Isa) -> usize {
+        match (isa, self) {
+            (Isa::Avx512, Self::Q4_0 | Self::Q4K) => 12,
+            (Isa::Avx512, Self::Q8_0) => 12,
+            (Isa::Avx512, Self::Q6K) => 8,
+            (_, Self::Q4_0 | Self::Q4K) => 5,
+            (_, Self::Q8_0 | Self::Q6K) => 6,
         }
     }
 
@@ -238,7 +243,7 @@ impl Packed {
         let tile = self.tile(tile);
         // Only the first pass over a tile waits for memory: it asks for what lies ahead.
         let mut pass = Pass { isa, tile, acts, first: tokens.start, fetch: tile.len() / (self.cols / BLOCK).max(1) };
-        let groups = tokens.len().div_ceil(self.layout.group());
+        let groups = tokens.len().div_ceil(self.layout.group(isa));
         let mut out = out;
         for group in 0..groups {
             // As even as can be: 16 tokens go as four times 4, or as 6, 5 and 5.
@@ -250,7 +255,13 @@ impl Packed {
                 3 => self.pass::<3>(pass, now),
                 4 => self.pass::<4>(pass, now),
                 5 => self.pass::<5>(pass, now),
-                _ => self.pass::<6>(pass, now),
+                6 => self.pass::<6>(pass, now),
+                7 => self.pass::<7>(pass, now),
+                8 => self.pass::<8>(pass, now),
+                9 => self.pass::<9>(pass, now),
+                10 => self.pass::<10>(pass, now),
+                11 => self.pass::<11>(pass, now),
+                _ => self.pass::<12>(pass, now),
             }
             pass = Pass { first: pass.first + count, fetch: 0, ..pass };
             out = rest;
@@ -263,7 +274,21 @@ impl Packed {
         let tokens: [&[u8]; T] = std::array::from_fn(|i| acts.row(first + i));
         let out: &mut [[f32; TILE]; T] = out.try_into().expect("as many results as tokens");
         #[cfg(target_arch = "x86_64")]
-        if isa >= Isa::Avx2 && isa.is_available() {
+        if isa == Isa::Avx512 && isa.is_available() {
+            let ahead = avx2::Ahead::of(tile, fetch);
+            // SAFETY: the machine was just seen to have all that these use.
+            unsafe {
+                match self.layout {
+                    Layout::Q8_0 => q8_0::avx512::multiply(tile, tokens, ahead, out),
+                    Layout::Q4_0 => q4_0::avx512::multiply(tile, tokens, ahead, out),
+                    Layout::Q4K => q4_k::avx512::multiply(tile, tokens, ahead, out),
+                    Layout::Q6K => q6_k::avx512::multiply(tile, tokens, ahead, out),
+                }
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Avx2 && isa.is_available() {
             let ahead = avx2::Ahead::of(tile, fetch);
             // SAFETY: the machine was just seen to have avx2, fma and f16c.
             unsafe {

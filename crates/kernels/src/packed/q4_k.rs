@@ -136,3 +136,49 @@ pub(crate) mod avx2 {
         store(sum, out);
     }
 }
+
+/// As [`plain`], with 8-bit dot products over sixteen rows at once.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::*;
+    use crate::packed::avx2::Ahead;
+    use crate::packed::avx512::{broadcast_f32, bytes_to_f32, half_to_f32, nibble_sums, store};
+
+    #[target_feature(enable = "avx2,avx512f,avx512vnni")]
+    pub(crate) fn multiply<const T: usize>(
+        tile: &[u8],
+        tokens: [&[u8]; T],
+        mut ahead: Ahead,
+        out: &mut [[f32; TILE]; T],
+    ) {
+        let units = tile.len() / BYTES;
+        for token in tokens {
+            assert!(token.len() >= 8 * units * record::BYTES, "a token of fewer blocks than the tile");
+        }
+        let mut sum = [_mm512_setzero_ps(); T];
+        for p in 0..8 * units {
+            ahead.fetch();
+            // SAFETY: unit `p / 8` lies within the tile, and record `p` within each token, as checked above; every
+            // offset below is less than the size of a unit, a part or a record.
+            unsafe {
+                let unit = tile.as_ptr().add(p / 8 * BYTES);
+                let part = unit.add(SCALES + p % 8 * PART);
+                let records = tokens.map(|token| token.as_ptr().add(p * record::BYTES));
+                let acc = nibble_sums(part.add(2 * TILE), records);
+                let e = _mm512_mul_ps(half_to_f32(unit.add(2 * TILE)), _mm512_set1_ps(-0.125));
+                let scale = _mm512_mul_ps(half_to_f32(unit), bytes_to_f32(part));
+                let min = _mm512_mul_ps(e, bytes_to_f32(part.add(TILE)));
+                for t in 0..T {
+                    let dx = broadcast_f32(records[t].add(record::SCALE));
+                    let eight = broadcast_f32(records[t].add(record::SUM));
+                    let y = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[t]), dx);
+                    sum[t] = _mm512_fmadd_ps(scale, y, sum[t]);
+                    sum[t] = _mm512_fmadd_ps(min, eight, sum[t]);
+                }
+            }
+        }
+        store(sum, out);
+    }
+}

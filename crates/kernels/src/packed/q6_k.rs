@@ -254,3 +254,95 @@ pub(crate) mod avx2 {
         _mm256_shuffle_epi8(v, _mm256_set_epi64x(UPPER, LOWER, UPPER, LOWER))
     }
 }
+
+/// As [`plain`], with 8-bit dot products over sixteen rows at once.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::*;
+    use crate::packed::avx2::Ahead;
+    use crate::packed::avx512::{broadcast_f32, broadcast_i32, half_to_f32, nibbles, store};
+
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+    pub(crate) fn multiply<const T: usize>(
+        tile: &[u8],
+        tokens: [&[u8]; T],
+        mut ahead: Ahead,
+        out: &mut [[f32; TILE]; T],
+    ) {
+        let units = tile.len() / BYTES;
+        for token in tokens {
+            assert!(token.len() >= 8 * units * record::BYTES, "a token of fewer blocks than the tile");
+        }
+        let mut sum = [_mm512_setzero_ps(); T];
+        for p in 0..8 * units {
+            ahead.fetch();
+            // SAFETY: unit `p / 8` lies within the tile, and record `p` within each token, as checked above; every
+            // offset below is less than the size of a unit, a part or a record.
+            unsafe {
+                let unit = tile.as_ptr().add(p / 8 * BYTES);
+                let part = unit.add(SCALES + p % 8 * PART);
+                let records = tokens.map(|token| token.as_ptr().add(p * record::BYTES));
+                let acc = sums(part, records);
+                let d = half_to_f32(unit);
+                for t in 0..T {
+                    let dx = broadcast_f32(records[t].add(record::SCALE));
+                    let y = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[t]), dx);
+                    sum[t] = _mm512_fmadd_ps(d, y, sum[t]);
+                }
+            }
+        }
+        store(sum, out);
+    }
+
+    /// The scaled sums over the 32 columns of a part.
+    ///
+    /// # Safety
+    /// A part is readable at `part`, a record at each of `records`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn sums<const T: usize>(part: *const u8, records: [*const u8; T]) -> [__m512i; T] {
+        // SAFETY: the scales, two of each row, are the first 32 bytes of the part.
+        let both = _mm512_cvtepi8_epi16(unsafe { _mm256_loadu_si256(part.cast()) });
+        let scales = [_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(both)), _mm512_srai_epi32::<16>(both)];
+        let (nibble, two) = (_mm512_set1_epi32(0x0f0f_0f0f), _mm512_set1_epi32(0x3030_3030));
+        // What brings the upper bits of rows 0 to 7 and of rows 8 to 15 to their place above the nibbles.
+        let left = _mm512_setr_epi32(4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2);
+        let right = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2);
+        let mut acc = [_mm512_setzero_si512(); T];
+        for half in 0..2 {
+            let mut products = [_mm512_setzero_si512(); T];
+            for eight in [2 * half, 2 * half + 1] {
+                // SAFETY: offsets within the part.
+                let (low, high) = unsafe {
+                    let low = part.add(LOW + 64 * eight);
+                    let high = _mm256_loadu_si256(part.add(HIGH + 32 * eight).cast());
+                    ([nibbles(low), nibbles(low.add(32))], _mm512_broadcast_i64x4(high))
+                };
+                let high = [_mm512_sllv_epi32(high, left), _mm512_srlv_epi32(high, right)];
+                for quad in 0..2 {
+                    // Where `nibble` has a bit, that of `low`, else that of `high`.
+                    const SELECT: i32 = 0b1100_1010;
+                    let high = _mm512_and_si512(high[quad], two);
+                    let w = _mm512_ternarylogic_epi32::<SELECT>(nibble, low[quad], high);
+                    for t in 0..T {
+                        // SAFETY: promised by the caller.
+                        let x = unsafe { broadcast_i32(records[t].add(8 * eight + 4 * quad)) };
+                        products[t] = _mm512_dpbusd_epi32(products[t], w, x);
+                    }
+                }
+            }
+            for t in 0..T {
+                acc[t] = _mm512_add_epi32(acc[t], _mm512_mullo_epi32(products[t], scales[half]));
+            }
+        }
+        for t in 0..T {
+            // SAFETY: promised by the caller.
+            let halves = unsafe { broadcast_i32(records[t].add(record::HALVES)) };
+            let offset = _mm512_slli_epi32::<5>(_mm512_madd_epi16(both, halves));
+            acc[t] = _mm512_sub_epi32(acc[t], offset);
+        }
+        acc
+    }
+}

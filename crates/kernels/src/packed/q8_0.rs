@@ -148,3 +148,51 @@ pub(crate) mod avx2 {
         store(sum, out);
     }
 }
+
+/// As [`plain`], with 16-bit dot products over sixteen rows at once.
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::*;
+    use crate::packed::avx2::Ahead;
+    use crate::packed::avx512::{broadcast_f32, broadcast_i32, half_to_f32, store};
+
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+    pub(crate) fn multiply<const T: usize>(
+        tile: &[u8],
+        tokens: [&[u8]; T],
+        mut ahead: Ahead,
+        out: &mut [[f32; TILE]; T],
+    ) {
+        let blocks = tile.len() / BYTES;
+        for token in tokens {
+            assert!(token.len() >= blocks * record::BYTES, "a token of fewer blocks than the tile");
+        }
+        let mut sum = [_mm512_setzero_ps(); T];
+        for b in 0..blocks {
+            ahead.fetch();
+            // SAFETY: block `b` lies within the tile, and record `b` within each token, as checked above; every
+            // offset below is less than the size of a block or a record.
+            unsafe {
+                let block = tile.as_ptr().add(b * BYTES);
+                let records = tokens.map(|token| token.as_ptr().add(b * record::BYTES));
+                let mut acc = [_mm512_setzero_si512(); T];
+                for pair in 0..BLOCK / 2 {
+                    let w = _mm256_load_si256(block.add(2 * TILE * (1 + pair)).cast());
+                    let w = _mm512_cvtepi8_epi16(w);
+                    for t in 0..T {
+                        acc[t] = _mm512_dpwssd_epi32(acc[t], w, broadcast_i32(records[t].add(4 * pair)));
+                    }
+                }
+                let d = half_to_f32(block);
+                for t in 0..T {
+                    let dx = broadcast_f32(records[t].add(record::SCALE));
+                    let y = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[t]), dx);
+                    sum[t] = _mm512_fmadd_ps(d, y, sum[t]);
+                }
+            }
+        }
+        store(sum, out);
+    }
+}
