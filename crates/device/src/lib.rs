@@ -332,6 +332,8 @@ pub trait Device: Send + Sync + 'static {
     fn attend(&self, args: Attend<'_, Self>, out: &mut Self::Buffer);
     /// Applies `activation` to the first `len` values.
     fn activate(&self, len: usize, activation: Activation, x: &mut Self::Buffer);
+    /// Keeps some rows of `x: [N, width]`, in place: `x[i] = x[rows[i]]`, `rows` rising.
+    fn keep_rows(&self, width: usize, rows: &[u32], x: &mut Self::Buffer);
     /// `x += y` over the first `len` values.
     fn add(&self, len: usize, y: &Self::Buffer, x: &mut Self::Buffer);
 

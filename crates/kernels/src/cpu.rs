@@ -353,6 +353,14 @@ impl Device for Cpu {
         });
     }
 
+    fn keep_rows(&self, width: usize, rows: &[u32], x: &mut Buffer) {
+        assert!(rows.is_sorted_by(|a, b| a < b), "rows that rise");
+        for (to, &from) in rows.iter().enumerate() {
+            let from = from as usize * width;
+            x.0.copy_within(from..from + width, to * width);
+        }
+    }
+
     fn add(&self, len: usize, y: &Buffer, x: &mut Buffer) {
         let (y, x) = (&y.0[..len], Shared::new(&mut x.0[..len]));
         self.share(len, |share| {

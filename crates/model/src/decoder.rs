@@ -49,7 +49,7 @@ pub struct Decoder<D: Device> {
     group_of: Vec<usize>,
     pages: Pages,
     work: Work<D>,
-    /// Multiplications of one token: layers, and output matrix.
+    /// Multiplications of one token: one layer, and output matrix.
     matrix_elements: (u64, u64),
 }
 
@@ -79,8 +79,21 @@ struct Piece {
     members: Vec<SequenceId>,
     /// Rows whose embeddings were given: row, and where they stand in its run.
     embedded: Vec<(usize, usize, usize)>,
-    /// Rows whose logits are wanted.
+    /// Rows whose logits are wanted, rising.
     wanted: Vec<u32>,
+}
+
+/// Position and sequence of each row whose logits are wanted.
+struct Kept {
+    positions: Vec<u32>,
+    sequences: Vec<u32>,
+}
+
+impl Piece {
+    fn kept(&self) -> Kept {
+        let of = |values: &[u32]| self.wanted.iter().map(|&row| values[row as usize]).collect();
+        Kept { positions: of(&self.positions), sequences: of(&self.sequences) }
+    }
 }
 
 impl<D: Device> Decoder<D> {
@@ -133,7 +146,7 @@ impl<D: Device> Decoder<D> {
             value: cache.value,
         };
         let per_layer = 4 * config.width * config.width + 2 * config.width * config.inner;
-        let matrix_elements = ((per_layer * config.layers()) as u64, (config.vocab * config.width) as u64);
+        let matrix_elements = (per_layer as u64, (config.vocab * config.width) as u64);
         let pages = Pages::new(&reaches, pages, PIECE);
         Ok(Self { device, config, spec, weights, caches, group_of, pages, work, matrix_elements })
     }
@@ -285,12 +298,12 @@ impl<D: Device> Decoder<D> {
     /// Every block over a piece: five fused operations, in the order the residual asks for.
     fn layers(&mut self, piece: &Piece) {
         let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
-        let n = piece.ids.len();
         let tables = tables(pages, piece);
+        let kept = piece.kept();
         let heads = Heads { count: config.heads, size: config.head_size() };
         for (index, layer) in weights.layers.iter().enumerate() {
-            let rows =
-                Rows { positions: &piece.positions, sequences: &piece.sequences, tables: &tables[group_of[index]] };
+            let tables = &tables[group_of[index]];
+            let mut rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables };
             let args = NormQkv {
                 x: &work.x,
                 norm: layer.norm_1.with(config.eps),
@@ -301,6 +314,16 @@ impl<D: Device> Decoder<D> {
                 rows,
             };
             device.norm_qkv(args, &mut caches[index], &mut work.query);
+            // After the last keys and values only the rows whose logits are wanted go on.
+            if index + 1 == config.layers() && piece.wanted.len() < piece.ids.len() {
+                device.keep_rows(config.width, &piece.wanted, &mut work.query);
+                device.keep_rows(config.width, &piece.wanted, &mut work.x);
+                rows = Rows { positions: &kept.positions, sequences: &kept.sequences, tables };
+            }
+            let n = rows.len();
+            if n == 0 {
+                return;
+            }
             let args = Attend {
                 query: &work.query,
                 cache: &caches[index],
@@ -341,7 +364,9 @@ impl<D: Device> Decoder<D> {
 
     fn logits(&mut self, piece: &Piece, logits: &mut Vec<f32>) {
         let Self { device, config, weights, work, .. } = self;
-        for rows in piece.wanted.chunks(LOGIT_ROWS) {
+        // The last layer has left these rows alone, one after the other.
+        let rows: Vec<u32> = (0..piece.wanted.len() as u32).collect();
+        for rows in rows.chunks(LOGIT_ROWS) {
             let norm = weights.final_norm.with(config.eps);
             device.norm_logits(&work.x, rows, norm, weights.output(), weights.head_bias.as_ref(), &mut work.logits);
             let start = logits.len();
@@ -430,9 +455,16 @@ impl<D: Device> LanguageModel for Decoder<D> {
     }
 
     fn token_operations(&self, context: usize, logits: bool) -> u64 {
-        let keys: u64 = self.config.reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum();
-        let (layers, output) = self.matrix_elements;
-        2 * (layers + if logits { output } else { 0 }) + 4 * keys * self.config.width as u64
+        let Config { reach, width, .. } = &self.config;
+        let keys = |reach: &[Reach]| reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum::<u64>();
+        let (layer, output) = self.matrix_elements;
+        let layers = reach.len() as u64;
+        if logits {
+            return 2 * (layers * layer + output) + 4 * keys(reach) * *width as u64;
+        }
+        // Of the last layer keys and values alone.
+        let last = 2 * (width * width) as u64;
+        2 * ((layers - 1) * layer + last) + 4 * keys(&reach[..reach.len() - 1]) * *width as u64
     }
 
     fn weight_bytes(&self) -> u64 {

@@ -211,8 +211,8 @@ pub trait LanguageModel: Send {
     /// Bytes of weights and cache that decoding one token after `context` others must read.
     fn token_bytes(&self, context: usize) -> u64;
 
-    /// Operations (a multiply and an add are two) that one token after `context` others needs; `logits`: the output
-    /// matrix included.
+    /// Operations (a multiply and an add are two) that one token after `context` others needs; `logits`: with its
+    /// logits. Without them the last layer has only its key and value to make.
     fn token_operations(&self, context: usize, logits: bool) -> u64;
 
     /// Bytes held by weights.
