@@ -15,6 +15,34 @@ pub enum TextError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory without token shards.
+    #[error("no token shards in {}: there is no manifest.json; `gptneo data tokenize` makes them", dir.display())]
+    NoShards {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A token shard or its manifest is damaged, or is something else.
+    #[error("{}: {detail}", path.display())]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong and where.
+        detail: String,
+    },
+    /// Datasets that cannot be trained on together.
+    #[error("the mixture of datasets: {detail}")]
+    Mixture {
+        /// What was wrong and what to do.
+        detail: String,
+    },
     /// A directory without tokenizer files.
     #[error("no tokenizer in {}: wanted tokenizer.json, or vocab.json with merges.txt", dir.display())]
     NoTokenizer {

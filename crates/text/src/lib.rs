@@ -5,6 +5,8 @@
 //! ids, and a [`TextStream`] the text of ids that arrive one at a time. A [`ChatTemplate`] turns a conversation into a
 //! prompt, when asked for by name and never otherwise.
 //!
+//! Text that has become ids for training lies in [`shards`]: their format, their reading, and the order of sequences.
+//!
 //! Nothing here sees a float, and whatever comes from outside is hostile: sizes are bounded, recursion is bounded, every
 //! fault is a [`TextError`].
 
@@ -14,10 +16,12 @@ mod chat;
 mod decode;
 mod encode;
 mod error;
+mod fingerprint;
 mod merges;
 mod normal;
 mod pieces;
 mod read;
+pub mod shards;
 mod split;
 mod tokenizer;
 mod vocabulary;

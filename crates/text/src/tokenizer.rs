@@ -8,6 +8,7 @@ use crate::alphabet;
 use crate::decode::{self, Special, TextStream};
 use crate::encode::{Encoder, MISSING, Scratch};
 use crate::error::{Result, TextError, shown};
+use crate::fingerprint;
 use crate::merges::Merges;
 use crate::pieces::{AddedToken, Pieces};
 use crate::read;
@@ -228,6 +229,12 @@ impl Tokenizer {
     /// The chat template that came with the tokenizer, as Jinja source. It is never applied unasked.
     pub fn chat_template(&self) -> Option<&str> {
         self.shared.pieces.chat_template.as_deref()
+    }
+
+    /// The SHA-256 of what decides the ids of a text: tokens, merges, added tokens, normal forms and flags. Roles and chat
+    /// template are not in it, nor is the kind of file it was read from.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        fingerprint::of(&self.shared.pieces, &self.shared.vocabulary)
     }
 
     /// Checks the pieces against one another and builds what encoding needs. Every source ends here.
