@@ -43,6 +43,16 @@ pub enum TextError {
         /// What was wrong and what to do.
         detail: String,
     },
+    /// A vocabulary that cannot be learned in this size.
+    #[error("a vocabulary of {found} tokens cannot be learned: from {least} (the bytes and end-of-text) to {most}")]
+    VocabSize {
+        /// The size asked for.
+        found: u32,
+        /// The smallest.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
     /// A directory without tokenizer files.
     #[error("no tokenizer in {}: wanted tokenizer.json, or vocab.json with merges.txt", dir.display())]
     NoTokenizer {

@@ -5,7 +5,7 @@
 //! ids, and a [`TextStream`] the text of ids that arrive one at a time. A [`ChatTemplate`] turns a conversation into a
 //! prompt, when asked for by name and never otherwise.
 //!
-//! Text that has become ids for training lies in [`shards`]: their format, their reading, and the order of sequences.
+//! [`WordCounts`] learns a vocabulary from text. Text that has become ids for training lies in [`shards`]: their format, their reading, and the order of sequences.
 //!
 //! Nothing here sees a float, and whatever comes from outside is hostile: sizes are bounded, recursion is bounded, every
 //! fault is a [`TextError`].
@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod error;
 mod fingerprint;
+mod learn;
 mod merges;
 mod normal;
 mod pieces;
@@ -30,5 +31,6 @@ mod write;
 pub use chat::{ChatTemplate, Message, Role};
 pub use decode::{Special, TextStream};
 pub use error::TextError;
+pub use learn::WordCounts;
 pub use read::gguf::{GgufParts, GgufTokenizer};
 pub use tokenizer::Tokenizer;

@@ -17,7 +17,7 @@ use crate::vocabulary::Vocabulary;
 use crate::write;
 
 /// The token that the reference classes of this line take for beginning, end and unknown unless told otherwise.
-const END_OF_TEXT: &str = "<|endoftext|>";
+pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// Added tokens are searched for by an automaton many times their size.
 const ADDED_LIMIT: usize = 1 << 16;
@@ -238,7 +238,7 @@ impl Tokenizer {
     }
 
     /// Checks the pieces against one another and builds what encoding needs. Every source ends here.
-    fn build(pieces: Pieces) -> Result<Self> {
+    pub(crate) fn build(pieces: Pieces) -> Result<Self> {
         let mut vocabulary = Vocabulary::default();
         for (token, id) in &pieces.vocab {
             vocabulary.add(token, *id)?;

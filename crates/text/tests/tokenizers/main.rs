@@ -5,5 +5,6 @@ mod data;
 mod directory;
 mod golden;
 mod hostile;
+mod learning;
 mod round_trip;
 mod small;
