@@ -10,13 +10,21 @@
 //! Operations may be enqueued; [`Device::sync`] waits. Each *fused* operation is defined by its decomposition into
 //! the *plain* ones, and agrees with it within the bound its implementation states; the decoder runs the plain ones
 //! when a probe is attached.
+//!
+//! [`TrainDevice`] adds what training needs, over the same buffers; [`Collective`] joins the ranks of a run.
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod collective;
 mod dtype;
+pub mod train;
+mod view;
 
 pub use bytes::Bytes;
+pub use collective::{Collective, Single};
 pub use dtype::{DType, UnknownDType};
+pub use train::TrainDevice;
+pub use view::{View, ViewMut};
 
 use std::ops::Range;
 

@@ -25,6 +25,7 @@ mod random;
 pub mod shapes;
 mod source;
 mod storage;
+pub mod training;
 mod weights;
 
 pub use config::{Biases, Config, ConfigError, Position, Residual, ScoreScale};

@@ -174,7 +174,7 @@ impl<D: Device> Loader<'_, D> {
 }
 
 /// `[positions, dims]`: `dims / 2` cosines, then as many sines, in f32 as transformers computes them.
-fn rotary_table(positions: usize, dims: usize, base: f32) -> Vec<f32> {
+pub(crate) fn rotary_table(positions: usize, dims: usize, base: f32) -> Vec<f32> {
     let half = dims / 2;
     let frequency = |i: usize| (1.0 / f64::from(base).powf((2 * i) as f64 / dims as f64)) as f32;
     let frequencies: Vec<f32> = (0..half).map(frequency).collect();

@@ -24,6 +24,16 @@ impl Random {
         (sum as f32 - 131_070.0) * (1.0 / 37_837.2)
     }
 
+    /// A value of the normal distribution (Box and Muller, 1958), from the same counter.
+    pub(crate) fn gaussian(self, index: u64) -> f64 {
+        let first = mix(self.0.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let second = mix(first ^ 0xD1B5_4A32_D192_ED03);
+        // Uniform on (0, 1] and [0, 1): the logarithm is finite.
+        let uniform = |bits: u64, above: f64| ((bits >> 11) as f64 + above) / (1u64 << 53) as f64;
+        let (radius, angle) = (uniform(first, 1.0), uniform(second, 0.0));
+        (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+
     /// `len` f32 values of the given deviation, made by all processors.
     pub(crate) fn normal_bytes(self, len: usize, deviation: f32) -> Result<Bytes, LoadError> {
         let mut bytes = zeroed(len * 4)?;
@@ -42,7 +52,7 @@ impl Random {
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mix(mut x: u64) -> u64 {
+pub(crate) fn mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ x >> 31
@@ -51,6 +61,18 @@ fn mix(mut x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gaussian_values_have_the_moments_and_tails_of_the_normal_distribution() {
+        let random = Random::new(3, 4);
+        let values: Vec<f64> = (0..200_000).map(|i| random.gaussian(i)).collect();
+        let moment = |power: i32| values.iter().map(|v| v.powi(power)).sum::<f64>() / values.len() as f64;
+        assert!(moment(1).abs() < 0.01 && (moment(2) - 1.0).abs() < 0.01, "{} {}", moment(1), moment(2));
+        assert!(moment(3).abs() < 0.03 && (moment(4) - 3.0).abs() < 0.1, "{} {}", moment(3), moment(4));
+        assert!(values.iter().any(|v| v.abs() > 3.8), "tails go beyond a sum of four uniforms");
+        let neighbours = values.windows(2).map(|w| w[0] * w[1]).sum::<f64>() / values.len() as f64;
+        assert!(neighbours.abs() < 0.01, "{neighbours}");
+    }
 
     #[test]
     fn has_the_deviation_asked_for() {

@@ -1,0 +1,40 @@
+//! Losses and gradients: the decoder's line of models, trained.
+//!
+//! A [`Network`] holds every parameter in one flat f32 vector, whose [`Layout`] is the order in which the backward pass finishes
+//! gradients, last layers first; so optimiser states, clipping, shards and reductions over ranks are ranges of it.
+//! [`Network::step`] takes a [`Batch`] of segments and an [`Objective`], adds gradients, and tells of every range as soon as it is
+//! done. A [`Plan`] says beforehand what memory that takes.
+//!
+//! Gradients are derived by hand and there is no tape: a layer keeps its input, queries, keys and values, attention, middle and
+//! the MLP before its activation; norms and activations are computed again, which costs a pass over memory and no
+//! product. With [`Recompute::Layers`] a layer keeps its input alone.
+//!
+//! Tested in `tests/gradients.rs` against PyTorch (all families and variants), finite differences, and the decoder's own
+//! log-probabilities. The same batch gives the same bits on any number of threads.
+
+mod batch;
+mod error;
+mod head;
+mod initial;
+mod layer;
+mod layout;
+mod map;
+mod network;
+mod objective;
+mod options;
+mod pass;
+mod plan;
+mod room;
+mod snapshot;
+
+pub use batch::Batch;
+pub use error::TrainError;
+pub use initial::Initial;
+pub use layout::{Kind, Layout, Slot};
+pub use network::{Network, OnReady, Outcome, Parameters, StepKey};
+pub use objective::{Derivatives, NextToken, Objective, Scope, Scored};
+pub use options::{Dropouts, Recompute, TrainOptions, Trainable};
+pub use plan::Plan;
+pub use snapshot::Snapshot;
+
+pub use gptneo_device::train::{IGNORE, Write};

@@ -1,0 +1,80 @@
+//! A copy of a network's weights on the host, to be written or loaded elsewhere while training goes on.
+
+use gptneo_device::train::TrainDevice;
+use gptneo_device::{Bytes, DType, Matrix};
+
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::family::Role;
+use crate::source::TensorSource;
+
+use super::layout::Layout;
+use super::network::Network;
+
+/// Weights at one moment, as a [`TensorSource`]: [`crate::write_hf`] makes a Hugging Face directory of it that transformers
+/// loads, [`crate::load()`] a decoder that samples.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    config: Config,
+    layout: Layout,
+    /// f32, little-endian, one for each slot.
+    tensors: Vec<Bytes>,
+}
+
+impl<D: TrainDevice> Network<D> {
+    /// Copies the weights.
+    ///
+    /// # Errors
+    /// If the host has no room for them.
+    pub fn snapshot(&self) -> Result<Snapshot, LoadError> {
+        let mut tensors = Vec::with_capacity(self.layout().slots().len());
+        for slot in self.layout().slots() {
+            let mut bytes = crate::layout::zeroed(4 * slot.range.len())?;
+            let mut values = vec![0.0; slot.range.len().min(CHUNK)];
+            for (i, part) in bytes.chunks_mut(4 * CHUNK).enumerate() {
+                let values = &mut values[..part.len() / 4];
+                self.device().read(self.slot_buffer(slot), slot.range.start + i * CHUNK, values);
+                for (bytes, value) in part.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                    *bytes = value.to_le_bytes();
+                }
+            }
+            tensors.push(Bytes::from(bytes));
+        }
+        Ok(Snapshot { config: self.config().clone(), layout: self.layout().clone(), tensors })
+    }
+}
+
+/// Values copied at once.
+const CHUNK: usize = 1 << 16;
+
+impl Snapshot {
+    fn place(&self, role: Role, layer: Option<usize>) -> usize {
+        self.layout.place(role, layer).expect("a role of the configuration")
+    }
+}
+
+impl TensorSource for Snapshot {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn dtype(&self, _: Role, _: Option<usize>) -> DType {
+        DType::F32
+    }
+
+    fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Matrix, LoadError> {
+        let place = self.place(role, layer);
+        let [rows, cols] = self.layout.slots()[place].shape[..] else {
+            panic!("{} is no matrix", self.layout.slots()[place].name)
+        };
+        Ok(Matrix::new(DType::F32, rows, cols, self.tensors[place].clone()).expect("its own shape"))
+    }
+
+    fn vector(&self, role: Role, layer: Option<usize>) -> Result<(DType, Bytes), LoadError> {
+        Ok((DType::F32, self.tensors[self.place(role, layer)].clone()))
+    }
+
+    fn name(&self, role: Role, layer: Option<usize>) -> String {
+        self.layout.slots()[self.place(role, layer)].name.clone()
+    }
+}
