@@ -17,10 +17,13 @@ use gptneo_device::{
 use crate::activation;
 use crate::attention::{self, Attention};
 use crate::cache::Cache;
+use crate::finish::Finish;
+use crate::float::FEW;
+use crate::gemm::{Lines, Panels, Side};
 use crate::inputs::{Inputs, Quantised};
 use crate::isa::{Isa, IsaError};
-use crate::memory::{Memory, Shared};
-use crate::product::{self, Finish, Input, Prepared, Product};
+use crate::memory::{self, Memory, Shared};
+use crate::product::{self, Input, Prepared, Product};
 use crate::rotary::rotate;
 use crate::team::{Team, Worker, lock, physical_cores};
 use crate::weight::{self, Storage, Weight};
@@ -137,9 +140,11 @@ impl Cpu {
         let Job { rows, weight, outputs, finish } = job;
         let tokens = rows.count();
         let cols = weight.cols();
-        let width = product::scratch_len(tokens).max(cols);
+        let panels = Panels::new(self.isa, Side::Left, tokens, cols);
+        // Whole lines of memory for each.
+        let width = product::scratch_len(weight, tokens).max(panels.unit() * cols).next_multiple_of(memory::LINE);
         let room = scratch.workers.reserve(width * self.team.threads(), "scratch of the workers");
-        room.and_then(|()| scratch.prepared.reserve(weight, tokens)).expect("scratch for one batch");
+        room.and_then(|()| scratch.prepared.reserve(self.isa, weight, tokens)).expect("scratch for one batch");
         let workers = scratch.workers.shared();
         let floats = scratch.prepared.floats.shared();
         let quantised = Quantised::new(&mut scratch.prepared.quantised);
@@ -148,15 +153,35 @@ impl Cpu {
             // SAFETY: each worker has its own.
             let own = unsafe { workers.part(worker.index() * width, width) };
             let input = match (&weight.0, rows) {
-                (Storage::Float(_), Inputs::Ready { x, .. }) => Input::Floats(&x[..tokens * cols]),
-                (Storage::Float(_), _) => {
+                (Storage::Float(_), Inputs::Ready { x, .. }) if tokens <= FEW => Input::Few(&x[..tokens * cols]),
+                (Storage::Float(_), _) if tokens <= FEW => {
                     for row in worker.share(tokens) {
                         // SAFETY: each row is in one worker's share.
                         rows.prepare(self.isa, row, unsafe { floats.part(row * cols, cols) });
                     }
                     worker.barrier();
                     // SAFETY: after the barrier the rows are only read.
-                    Input::Floats(unsafe { floats.view(0, tokens * cols) })
+                    Input::Few(unsafe { floats.view(0, tokens * cols) })
+                }
+                (Storage::Float(_), _) => {
+                    for unit in worker.share(tokens.div_ceil(panels.unit())) {
+                        let from = unit * panels.unit()..tokens.min((unit + 1) * panels.unit());
+                        let (values, first) = match rows {
+                            Inputs::Ready { x, .. } => (x, from.start),
+                            _ => {
+                                for (row, x) in from.zip(own.chunks_exact_mut(cols)) {
+                                    rows.prepare(self.isa, row, x);
+                                }
+                                (&*own, 0)
+                            }
+                        };
+                        let lines = Lines::Along { values, stride: cols };
+                        // SAFETY: each unit is in one worker's share; none is read before the barrier.
+                        unsafe { panels.pack(unit, lines, first, floats) };
+                    }
+                    worker.barrier();
+                    // SAFETY: after the barrier the panels are only read.
+                    Input::Panels(unsafe { floats.view(0, panels.len()) })
                 }
                 (Storage::Packed(_), _) => {
                     for row in worker.share(tokens) {
@@ -302,7 +327,8 @@ impl Device for Cpu {
         assert!(outputs.start <= outputs.end && outputs.end <= weight.rows(), "{outputs:?} of {}", weight.rows());
         let stride = outputs.len();
         let out = Shared::new(&mut out.0[..n * stride]);
-        let finish = Finish { bias: biases(bias, weight), activation: None, add: false, out, stride };
+        let bias = biases(bias, weight).map(|bias| &bias[outputs.clone()]);
+        let finish = Finish { bias, activation: None, add: false, out, stride };
         let job = Job { rows: Inputs::Ready { x: &x.0, count: n }, weight, outputs, finish };
         self.product(job, &mut lock(&self.scratch), |_| {});
     }

@@ -26,9 +26,13 @@ mod attention;
 mod blocks;
 mod cache;
 mod cpu;
+mod element;
+mod finish;
 mod float;
+mod gemm;
 mod inputs;
 mod isa;
+mod lanes;
 pub mod measure;
 mod memory;
 mod norm;
@@ -41,6 +45,8 @@ mod weight;
 
 pub use cache::Cache;
 pub use cpu::{Buffer, Cpu, CpuError, CpuOptions};
+#[doc(hidden)]
+pub use gemm::bench as gemm_bench;
 pub use isa::{Isa, IsaError};
 #[doc(hidden)]
 pub use packed::bench as packed_bench;

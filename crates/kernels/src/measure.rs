@@ -1,12 +1,14 @@
 //! What this machine can do at best: the limits that speeds are compared with.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gptneo_device::DeviceError;
 
 use crate::cpu::Cpu;
 use crate::isa::Body;
+use crate::lanes::{Lanes, WideBody};
 use crate::memory::Memory;
 use crate::simd::{LANES, Simd};
 
@@ -36,16 +38,18 @@ pub fn read_gb_per_s(cpu: &Cpu) -> Result<f64, DeviceError> {
     Ok(BYTES as f64 / usual.as_secs_f64() / 1e9)
 }
 
-/// Billions of f32 operations per second of the whole team, multiplications and additions from
+/// Billions of f32 operations per second of the whole team, multiplications and additions from the widest
 /// registers, the median of several passes.
 pub fn f32_gflop_per_s(cpu: &Cpu) -> f64 {
     const ROUNDS: usize = 1 << 20;
+    let mut operations = 0;
     let usual = median_of(9, || {
+        let done = AtomicUsize::new(0);
         cpu.team.run(|_| {
-            black_box(cpu.isa().run(Chains(ROUNDS)));
+            done.fetch_add(cpu.isa().run_wide(Chains(ROUNDS)), Ordering::Relaxed);
         });
+        operations = done.into_inner();
     });
-    let operations = 2 * LANES * CHAINS * ROUNDS * cpu.threads();
     operations as f64 / usual.as_secs_f64() / 1e9
 }
 
@@ -90,25 +94,23 @@ impl Body for Sum<'_> {
 /// Independent chains of multiply-adds: enough to hide their latency.
 const CHAINS: usize = 10;
 
+/// So many rounds; gives how many operations they were.
 struct Chains(usize);
 
-impl Body for Chains {
-    type Out = f32;
+impl WideBody for Chains {
+    type Out = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let (a, b) = (s.splat(black_box(0.999_9)), s.splat(black_box(1e-4)));
-        let mut chains = [s.splat(1.0); CHAINS];
+    fn run<L: Lanes>(self, l: L) -> usize {
+        let (a, b) = (l.splat(black_box(0.999_9)), l.splat(black_box(1e-4)));
+        let mut chains = [l.splat(1.0); CHAINS];
         for _ in 0..self.0 {
             for chain in &mut chains {
-                *chain = s.fma(*chain, a, b);
+                *chain = l.fma(*chain, a, b);
             }
         }
-        let mut total = s.splat(0.0);
-        for chain in chains {
-            total = s.add(total, chain);
-        }
-        s.sum(total)
+        black_box(chains.into_iter().reduce(|x, y| l.add(x, y)));
+        2 * L::WIDTH * CHAINS * self.0
     }
 }
 

@@ -1,19 +1,20 @@
-//! A matrix product inside a job of the team, with what follows it: bias, activation, and where the results go.
+//! A matrix product with a weight inside a job of the team.
 //!
-//! Workers claim runs of output rows, multiply all tokens, and finish each block of results while it is in the cache. How the rows
-//! are dealt out changes no result: see [`float`](crate::float) and [`packed`](crate::packed).
+//! Workers claim runs of output rows, multiply all tokens, and [finish](Finish) each block of results while it is in the cache. How
+//! the rows are dealt out changes no result: see [`gemm`] for float weights ([`float`] for few tokens), and
+//! [`packed`](crate::packed).
 
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
-use gptneo_device::{Activation, DeviceError};
+use gptneo_device::DeviceError;
 
-use crate::activation::activated;
+use crate::finish::Finish;
 use crate::float::{self, FloatProduct, PANEL};
-use crate::isa::{Body, Isa};
-use crate::memory::{Memory, Shared};
+use crate::gemm::{self, Blocks, Lines, Panels, Side};
+use crate::isa::Isa;
+use crate::memory::Memory;
 use crate::packed::{Packed, QuantRows, TILE};
-use crate::simd::{LANES, Simd};
 use crate::team::Worker;
 use crate::weight::{FloatRows, Storage, Weight};
 
@@ -23,23 +24,14 @@ const MANY: usize = 16;
 /// Bytes of weights in the shortest run that is claimed for few tokens.
 const LEAST: usize = 64 << 10;
 
-/// What the product reads: rows as f32, or as quantised for the weight.
+/// What the product reads, prepared for the weight.
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
-    Floats(&'a [f32]),
+    /// `[tokens, C]`, at most [`float::FEW`] tokens.
+    Few(&'a [f32]),
+    /// Panels of the left operand.
+    Panels(&'a [f32]),
     Quantised(&'a QuantRows),
-}
-
-/// What is done with results: `out[t * stride + o] (+)= activation(sum + bias[o])`, where `o` counts from the first of the
-/// product's outputs and `bias` is indexed by rows of the weight.
-#[derive(Clone, Copy)]
-pub(crate) struct Finish<'a> {
-    pub(crate) bias: Option<&'a [f32]>,
-    pub(crate) activation: Option<Activation>,
-    /// Add to what is there instead of overwriting it.
-    pub(crate) add: bool,
-    pub(crate) out: Shared<'a, f32>,
-    pub(crate) stride: usize,
 }
 
 /// `tokens` rows times rows `outputs` of a weight.
@@ -55,8 +47,12 @@ pub(crate) struct Product<'a> {
 }
 
 /// f32 of scratch that each worker needs for `tokens`.
-pub(crate) fn scratch_len(tokens: usize) -> usize {
-    float::SCRATCH + tokens * PANEL
+pub(crate) fn scratch_len(weight: &Weight, tokens: usize) -> usize {
+    match &weight.0 {
+        Storage::Float(_) if tokens <= float::FEW => float::SCRATCH,
+        Storage::Float(_) => gemm::SCRATCH,
+        Storage::Packed(_) => tokens * TILE,
+    }
 }
 
 impl Product<'_> {
@@ -65,34 +61,34 @@ impl Product<'_> {
         if self.tokens == 0 || self.outputs.is_empty() {
             return;
         }
-        match &self.weight.0 {
-            Storage::Float(rows) => self.float(worker, rows, scratch),
-            Storage::Packed(packed) => self.packed(worker, packed, scratch),
+        match (&self.weight.0, self.input) {
+            (Storage::Float(rows), Input::Few(x)) => self.few(worker, rows, x, scratch),
+            (Storage::Float(rows), Input::Panels(packed)) => self.many(worker, rows, packed, scratch),
+            (Storage::Packed(packed), Input::Quantised(acts)) => self.packed(worker, packed, acts, scratch),
+            _ => panic!("rows prepared for another kind of weight"),
         }
     }
 
-    fn float(&self, worker: &Worker<'_>, weight: &FloatRows, scratch: &mut [f32]) {
-        let Input::Floats(x) = self.input else { panic!("a float weight multiplies f32 rows") };
-        let (panel, out) = scratch.split_at_mut(float::SCRATCH);
-        let few = self.outputs.len() < 4 * PANEL * worker.count();
-        let (unit, least) = match self.tokens {
-            ..MANY => (4, (LEAST / weight.row_bytes().max(1)).clamp(4, PANEL)),
-            _ if few => (16, 16),
-            _ => (PANEL, PANEL),
-        };
-        while let Some(run) = worker.claim_run(self.next, self.outputs.len(), unit, least) {
-            let run = self.outputs.start + run.start..self.outputs.start + run.end;
+    fn few(&self, worker: &Worker<'_>, weight: &FloatRows, x: &[f32], out: &mut [f32]) {
+        let least = (LEAST / weight.row_bytes().max(1)).clamp(4, PANEL);
+        while let Some(run) = worker.claim_run(self.next, self.outputs.len(), 4, least) {
             for start in run.clone().step_by(PANEL) {
-                let rows = start..run.end.min(start + PANEL);
-                let product = FloatProduct { x, tokens: self.tokens, weight, rows: rows.clone(), panel, out };
-                float::multiply(self.isa, product);
-                self.finish(0..self.tokens, rows.start, rows, out, PANEL);
+                let columns = start..run.end.min(start + PANEL);
+                let rows = self.outputs.start + columns.start..self.outputs.start + columns.end;
+                float::multiply(self.isa, FloatProduct { x, tokens: self.tokens, weight, rows, out });
+                self.finish.apply(self.isa, 0..self.tokens, columns, out, PANEL);
             }
         }
     }
 
-    fn packed(&self, worker: &Worker<'_>, weight: &Packed, scratch: &mut [f32]) {
-        let Input::Quantised(acts) = self.input else { panic!("a packed weight multiplies quantised rows") };
+    fn many(&self, worker: &Worker<'_>, weight: &FloatRows, packed: &[f32], scratch: &mut [f32]) {
+        let panels = Panels::new(self.isa, Side::Left, self.tokens, weight.cols);
+        let own = Lines::Weight { weight, first: self.outputs.start };
+        let own_lines = self.outputs.len();
+        Blocks { panels, packed, own, own_lines, finish: self.finish, next: self.next }.work(worker, scratch);
+    }
+
+    fn packed(&self, worker: &Worker<'_>, weight: &Packed, acts: &QuantRows, scratch: &mut [f32]) {
         let (out, _) = scratch.as_chunks_mut::<TILE>();
         let tiles = self.outputs.start / TILE..self.outputs.end.div_ceil(TILE);
         let least = LEAST / (weight.bytes() / weight.tiles().max(1)).max(1);
@@ -107,30 +103,11 @@ impl Product<'_> {
                 let tokens = self.tokens * chunk / chunks..self.tokens * (chunk + 1) / chunks;
                 let out = &mut out[..tokens.len()];
                 weight.multiply(self.isa, tile, acts, tokens.clone(), out);
-                self.finish(tokens, tile * TILE, rows, out.as_flattened(), TILE);
+                let sums = &out.as_flattened()[rows.start - tile * TILE..];
+                let columns = rows.start - self.outputs.start..rows.end - self.outputs.start;
+                self.finish.apply(self.isa, tokens, columns, sums, TILE);
             }
         }
-    }
-
-    /// Finishes `rows` of a block of results `[tokens][width]`, whose first column is row `first`.
-    fn finish(&self, tokens: Range<usize>, first: usize, rows: Range<usize>, block: &[f32], width: usize) {
-        let Finish { bias, activation, add, out, stride } = self.finish;
-        let bias = bias.map(|bias| &bias[rows.clone()]);
-        let skip = rows.start - first;
-        let column = rows.start - self.outputs.start;
-        self.isa.run(FinishBlock {
-            tokens,
-            block,
-            width,
-            skip,
-            bias,
-            activation,
-            add,
-            out,
-            stride,
-            column,
-            len: rows.len(),
-        });
     }
 }
 
@@ -144,65 +121,6 @@ const LEAST_CHUNK: usize = 48;
 /// Tokens in one call at most.
 const MOST_CHUNK: usize = 192;
 
-/// The results of `len` neighbouring outputs of some tokens.
-struct FinishBlock<'a> {
-    tokens: Range<usize>,
-    /// `[tokens][width]`, of which columns `skip..skip + len` count.
-    block: &'a [f32],
-    width: usize,
-    skip: usize,
-    /// `[len]`.
-    bias: Option<&'a [f32]>,
-    activation: Option<Activation>,
-    add: bool,
-    out: Shared<'a, f32>,
-    stride: usize,
-    /// Where the outputs start in a row of `out`.
-    column: usize,
-    len: usize,
-}
-
-impl Body for FinishBlock<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { tokens, block, width, skip, bias, activation, add, out, stride, column, len } = self;
-        for (i, token) in tokens.enumerate() {
-            let sums = &block[i * width + skip..][..len];
-            // SAFETY: each (token, output) belongs to one claim, and each claim to one worker.
-            let out = unsafe { out.part(token * stride + column, len) };
-            for at in (0..len).step_by(LANES) {
-                let count = LANES.min(len - at);
-                let mut v = load(s, &sums[at..], count);
-                if let Some(bias) = bias {
-                    v = s.add(v, load(s, &bias[at..], count));
-                }
-                if let Some(activation) = activation {
-                    v = activated(s, activation, v);
-                }
-                if add {
-                    v = s.add(load(s, &out[at..], count), v);
-                }
-                let out = &mut out[at..];
-                assert!(count <= out.len());
-                // SAFETY: `count` values lie there.
-                unsafe {
-                    if count == LANES { s.store(out.as_mut_ptr(), v) } else { s.store_part(out.as_mut_ptr(), v, count) }
-                }
-            }
-        }
-    }
-}
-
-/// The first `count` values, the other lanes zero.
-#[inline(always)]
-fn load<S: Simd>(s: S, from: &[f32], count: usize) -> S::F {
-    assert!(count <= from.len());
-    // SAFETY: `count` values lie there.
-    unsafe { if count == LANES { s.load(from.as_ptr()) } else { s.load_part(from.as_ptr(), count) } }
-}
-
 /// Storage for prepared rows, kept from operation to operation.
 pub(crate) struct Prepared {
     pub(crate) floats: Memory<f32>,
@@ -215,9 +133,13 @@ impl Prepared {
     }
 
     /// Makes room for `tokens` rows prepared for `weight`.
-    pub(crate) fn reserve(&mut self, weight: &Weight, tokens: usize) -> Result<(), DeviceError> {
+    pub(crate) fn reserve(&mut self, isa: Isa, weight: &Weight, tokens: usize) -> Result<(), DeviceError> {
         match &weight.0 {
-            Storage::Float(rows) => self.floats.reserve(tokens * rows.cols, "activations"),
+            Storage::Float(rows) if tokens <= float::FEW => self.floats.reserve(tokens * rows.cols, "activations"),
+            Storage::Float(rows) => {
+                let panels = Panels::new(isa, Side::Left, tokens, rows.cols);
+                self.floats.reserve(panels.len(), "activations")
+            }
             Storage::Packed(packed) => self.quantised.reserve(packed.form(), tokens, packed.cols()),
         }
     }

@@ -1,7 +1,7 @@
 //! Eight f32 lanes: the vocabulary every float kernel is written in.
 //!
 //! [`Plain`] is arrays that the compiler vectorises for any target; [`Avx2`] is intrinsics. They differ in one thing
-//! only: [`Simd::fma`] rounds once on AVX2 and twice in plain. Sums over lanes take the fixed tree
+//! only: [`Simd::fma`] rounds once on AVX2 and twice in plain. [`Simd::sum`] takes the fixed tree
 //! `((0+1) + (2+3)) + ((4+5) + (6+7))` on both.
 
 use half::{bf16, f16};
@@ -33,8 +33,8 @@ pub(crate) trait Simd: Copy {
     /// The eight lanes.
     fn to_array(self, a: Self::F) -> [f32; LANES];
     fn vector(self, a: [f32; LANES]) -> Self::F;
-    /// Sums of the lanes of each, by the fixed tree.
-    fn sums(self, a: [Self::F; 4]) -> [f32; 4];
+    /// Row `i` of lanes becomes lane `i` of all.
+    fn transpose(self, a: [Self::F; LANES]) -> [Self::F; LANES];
 
     /// # Safety
     /// Eight f32 may be read at `p`, of any alignment.
@@ -163,8 +163,14 @@ impl Simd for Plain {
         a
     }
     #[inline(always)]
-    fn sums(self, a: [Self::F; 4]) -> [f32; 4] {
-        [self.sum(a[0]), self.sum(a[1]), self.sum(a[2]), self.sum(a[3])]
+    fn transpose(self, a: [Self::F; LANES]) -> [Self::F; LANES] {
+        let mut out = [[0.0; LANES]; LANES];
+        for i in 0..LANES {
+            for j in 0..LANES {
+                out[j][i] = a[i][j];
+            }
+        }
+        out
     }
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::F {
@@ -301,14 +307,26 @@ mod avx2 {
             unsafe { std::mem::transmute(a) }
         }
         #[inline(always)]
-        fn sums(self, a: [__m256; 4]) -> [f32; 4] {
-            intrinsic!({
-                let ab = _mm256_hadd_ps(a[0], a[1]);
-                let cd = _mm256_hadd_ps(a[2], a[3]);
-                let quads = _mm256_hadd_ps(ab, cd);
-                let sums = _mm_add_ps(_mm256_castps256_ps128(quads), _mm256_extractf128_ps::<1>(quads));
-                std::mem::transmute::<__m128, [f32; 4]>(sums)
-            })
+        fn transpose(self, a: [__m256; LANES]) -> [__m256; LANES] {
+            let mut pairs = [a[0]; LANES];
+            for i in 0..4 {
+                pairs[2 * i] = intrinsic!(_mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]));
+                pairs[2 * i + 1] = intrinsic!(_mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]));
+            }
+            let mut fours = [a[0]; LANES];
+            for half in [0, 4] {
+                for i in 0..2 {
+                    let (x, y) = (pairs[half + i], pairs[half + i + 2]);
+                    fours[half + 2 * i] = intrinsic!(_mm256_shuffle_ps::<0x44>(x, y));
+                    fours[half + 2 * i + 1] = intrinsic!(_mm256_shuffle_ps::<0xee>(x, y));
+                }
+            }
+            let mut out = [a[0]; LANES];
+            for i in 0..4 {
+                out[i] = intrinsic!(_mm256_permute2f128_ps::<0x20>(fours[i], fours[i + 4]));
+                out[i + 4] = intrinsic!(_mm256_permute2f128_ps::<0x31>(fours[i], fours[i + 4]));
+            }
+            out
         }
         #[inline(always)]
         unsafe fn load(self, p: *const f32) -> __m256 {
@@ -367,25 +385,19 @@ mod tests {
     }
 
     #[test]
-    fn one_sum_and_four_sums_are_the_same_bits() {
-        struct Sums([[f32; LANES]; 4]);
-        impl Body for Sums {
-            type Out = ([f32; 4], [f32; 4]);
+    fn rows_become_lanes() {
+        struct Transpose([[f32; LANES]; LANES]);
+        impl Body for Transpose {
+            type Out = [[f32; LANES]; LANES];
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) -> Self::Out {
-                let [a, b, c, d] = self.0;
-                let v = [simd.vector(a), simd.vector(b), simd.vector(c), simd.vector(d)];
-                (simd.sums(v), [simd.sum(v[0]), simd.sum(v[1]), simd.sum(v[2]), simd.sum(v[3])])
+                simd.transpose(self.0.map(|row| simd.vector(row))).map(|row| simd.to_array(row))
             }
         }
-        let mut lanes = [[0.0f32; LANES]; 4];
-        for (i, x) in lanes.as_flattened_mut().iter_mut().enumerate() {
-            *x = (i as f32 * 1.7).sin() * 10f32.powi(i as i32 % 5);
-        }
-        let all: Vec<_> = Isa::available().map(|isa| isa.run(Sums(lanes))).collect();
-        for (four, one) in &all {
-            assert_eq!(four.map(f32::to_bits), one.map(f32::to_bits));
-            assert_eq!(four.map(f32::to_bits), all[0].0.map(f32::to_bits));
+        let rows = std::array::from_fn(|i| std::array::from_fn(|j| (i * LANES + j) as f32));
+        for isa in Isa::available() {
+            let out = isa.run(Transpose(rows));
+            assert!((0..LANES).all(|i| (0..LANES).all(|j| out[j][i] == rows[i][j])), "{isa}: {out:?}");
         }
     }
 }

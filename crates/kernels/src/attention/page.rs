@@ -11,7 +11,7 @@ use gptneo_device::PAGE;
 use super::TILE;
 use crate::activation::exp;
 use crate::cache::{self, Steps};
-use crate::float::Element;
+use crate::element::Element;
 use crate::memory::LINE;
 use crate::simd::{LANES, Simd};
 

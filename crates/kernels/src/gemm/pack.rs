@@ -1,0 +1,203 @@
+//! Copies operands into panels: some neighbouring lines side by side, their columns in the order of the chains.
+//!
+//! A *line* is a row of the left operand or a column of the right one; its *depth* is what is summed over. A panel of `W` lines
+//! of a cut is `[CHAINS][steps][W]`: column `k` of the cut lies at chain `k mod 8`, step `k / 8`. Lines and columns that do not
+//! exist are zero.
+
+use std::ops::Range;
+
+use half::{bf16, f16};
+
+use super::kernel::CHAINS;
+use super::{BLOCK, KC};
+use crate::element::Element;
+use crate::isa::{Body, Isa};
+use crate::simd::{LANES, Simd};
+use crate::weight::{FloatKind, FloatRows};
+
+// One vector of a line holds one term of every chain.
+const _: () = assert!(CHAINS == LANES);
+
+/// Lines to be packed.
+#[derive(Clone, Copy)]
+pub(crate) enum Lines<'a> {
+    /// Line `i` starts at `values[i * stride]`, its columns side by side.
+    Along { values: &'a [f32], stride: usize },
+    /// Column `k` of all lines starts at `values[k * stride]`, the lines side by side.
+    Across { values: &'a [f32], stride: usize },
+    /// Rows of a weight, from this one.
+    Weight { weight: &'a FloatRows, first: usize },
+}
+
+/// Some lines, some columns of them, and where they go.
+pub(super) struct Pack<'a> {
+    pub(super) from: Lines<'a>,
+    /// At most [`BLOCK`], at least one.
+    pub(super) lines: Range<usize>,
+    /// At most [`KC`], at least one.
+    pub(super) cut: Range<usize>,
+    /// Lines in a panel: 4, or a multiple of 8.
+    pub(super) width: usize,
+    /// Whole panels.
+    pub(super) out: &'a mut [f32],
+}
+
+/// Terms of a chain of so many columns.
+pub(super) const fn steps(columns: usize) -> usize {
+    columns.div_ceil(CHAINS)
+}
+
+/// f32 of the panels of `lines` lines, `columns` deep.
+pub(super) const fn packed_len(lines: usize, columns: usize, width: usize) -> usize {
+    lines.next_multiple_of(width) * steps(columns) * CHAINS
+}
+
+/// Packs them.
+///
+/// # Panics
+/// If they do not lie within the values, or the panels have another size.
+pub(super) fn pack(isa: Isa, pack: Pack<'_>) {
+    let Pack { from, lines, cut, width, out } = pack;
+    assert!((1..=BLOCK).contains(&lines.len()) && (1..=KC).contains(&cut.len()), "{lines:?} and {cut:?} of a block");
+    assert!(width == LANES / 2 || (width > 0 && width.is_multiple_of(LANES)), "panels of {width} lines");
+    assert_eq!(out.len(), packed_len(lines.len(), cut.len(), width), "room for whole panels");
+    let (count, len) = (lines.len(), cut.len());
+    match from {
+        Lines::Along { values, stride } => {
+            let mut starts = [std::ptr::null(); BLOCK];
+            for (start, line) in starts.iter_mut().zip(lines) {
+                *start = values[line * stride..][cut.clone()].as_ptr();
+            }
+            isa.run(Along { starts: &starts[..count], len, width, out });
+        }
+        Lines::Across { values, stride } => {
+            assert!((cut.end - 1) * stride + lines.end <= values.len(), "columns {cut:?} of lines {lines:?}");
+            let start = values[cut.start * stride + lines.start..].as_ptr();
+            isa.run(Across { start, stride, count, len, panels: Panels { out, width, steps: steps(len) } });
+        }
+        Lines::Weight { weight, first } => {
+            assert!(cut.end <= weight.cols, "columns {cut:?} of {}", weight.cols);
+            let mut starts = [std::ptr::null(); BLOCK];
+            weight.locate(first + lines.start..first + lines.end, &mut starts[..count]);
+            for start in &mut starts[..count] {
+                *start = start.wrapping_add(cut.start * weight.kind.bytes());
+            }
+            match weight.kind {
+                FloatKind::F32 => isa.run(Along::<f32> { starts: &typed(&starts)[..count], len, width, out }),
+                FloatKind::F16 => isa.run(Along::<f16> { starts: &typed(&starts)[..count], len, width, out }),
+                FloatKind::Bf16 => isa.run(Along::<bf16> { starts: &typed(&starts)[..count], len, width, out }),
+            }
+        }
+    }
+}
+
+fn typed<E>(starts: &[*const u8; BLOCK]) -> [*const E; BLOCK] {
+    starts.map(<*const u8>::cast)
+}
+
+/// Where a panel's vectors go.
+struct Panels<'a> {
+    out: &'a mut [f32],
+    width: usize,
+    steps: usize,
+}
+
+impl Panels<'_> {
+    /// Writes eight lines from `line` (a multiple of 8) of one term of a chain; those beyond the last panel are dropped.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, line: usize, chain: usize, step: usize, v: S::F) {
+        let Self { width, steps, .. } = *self;
+        let place =
+            |line: usize| line / width * (CHAINS * steps * width) + (chain * steps + step) * width + line % width;
+        if width < LANES {
+            let (low, high) = (place(line), place(line + width));
+            let lanes = s.to_array(v);
+            self.out[low..][..LANES / 2].copy_from_slice(&lanes[..LANES / 2]);
+            if high < self.out.len() {
+                self.out[high..][..LANES / 2].copy_from_slice(&lanes[LANES / 2..]);
+            }
+        } else {
+            let out = &mut self.out[place(line)..][..LANES];
+            // SAFETY: eight values.
+            unsafe { s.store(out.as_mut_ptr(), v) };
+        }
+    }
+}
+
+/// Lines whose columns are neighbours: blocks of eight by eight are transposed in registers.
+struct Along<'a, E> {
+    /// `len` elements lie at each.
+    starts: &'a [*const E],
+    len: usize,
+    width: usize,
+    out: &'a mut [f32],
+}
+
+impl<E: Element> Body for Along<'_, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { starts, len, width, out } = self;
+        let steps = steps(len);
+        let mut panels = Panels { out, width, steps };
+        let padded = starts.len().next_multiple_of(width);
+        for step in 0..steps {
+            let column = step * LANES;
+            for line in (0..padded).step_by(LANES) {
+                let mut rows = [s.splat(0.0); LANES];
+                for (row, start) in rows.iter_mut().zip(starts.get(line..).unwrap_or(&[])) {
+                    // SAFETY: `len - column` elements of the line remain.
+                    *row = unsafe {
+                        match len - column {
+                            LANES.. => E::load(s, start.add(column)),
+                            rest => E::load_part(s, start.add(column), rest),
+                        }
+                    };
+                }
+                let terms = s.transpose(rows);
+                for chain in 0..CHAINS {
+                    panels.put(s, line, chain, step, terms[chain]);
+                }
+            }
+        }
+    }
+}
+
+/// Lines that are neighbours themselves.
+struct Across<'a> {
+    /// `count` values lie here, and `stride` further, `len` times.
+    start: *const f32,
+    stride: usize,
+    count: usize,
+    len: usize,
+    panels: Panels<'a>,
+}
+
+impl Body for Across<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { start, stride, count, len, mut panels } = self;
+        let padded = count.next_multiple_of(panels.width);
+        for step in 0..panels.steps {
+            for chain in 0..CHAINS {
+                let column = step * CHAINS + chain;
+                for line in (0..padded).step_by(LANES) {
+                    // SAFETY: `count` values lie at each of the `len` columns.
+                    let v = unsafe {
+                        let at = start.wrapping_add(column * stride + line);
+                        match count.saturating_sub(line) {
+                            _ if column >= len => s.splat(0.0),
+                            0 => s.splat(0.0),
+                            rest @ 1..LANES => s.load_part(at, rest),
+                            _ => s.load(at),
+                        }
+                    };
+                    panels.put(s, line, chain, step, v);
+                }
+            }
+        }
+    }
+}
