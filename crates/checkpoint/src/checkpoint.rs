@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use gptneo_device::Bytes;
 
+use crate::content::Content;
 use crate::error::{CheckpointError, Fault};
 use crate::index::{self, MAX_INDEX_BYTES};
 use crate::tensor::{TensorInfo, order_by_name};
-use crate::{gguf, map, safetensors, strided, torch};
+use crate::{gguf, safetensors, strided, torch};
 
 /// Kind of file a checkpoint is stored in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +60,7 @@ pub struct Checkpoint {
 #[derive(Debug)]
 struct OpenFile {
     path: PathBuf,
-    file: File,
+    content: Content,
     len: u64,
 }
 
@@ -89,6 +90,15 @@ impl Checkpoint {
         }
     }
 
+    /// A GGUF file that the program carries within itself; `name` stands for its path in errors.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn embedded(name: &Path, bytes: Bytes) -> Result<Self, CheckpointError> {
+        let file = OpenFile { path: name.to_owned(), len: bytes.len() as u64, content: Content::Embedded(bytes) };
+        Self::from_file(name, Format::Gguf, file)
+    }
+
     fn open_file(path: &Path) -> Result<Self, CheckpointError> {
         if is_index(path) {
             let name = path.to_string_lossy();
@@ -104,10 +114,13 @@ impl Checkpoint {
     }
 
     fn open_single(path: &Path, format: Format) -> Result<Self, CheckpointError> {
-        let file = OpenFile::open(path)?;
+        Self::from_file(path, format, OpenFile::open(path)?)
+    }
+
+    fn from_file(path: &Path, format: Format, file: OpenFile) -> Result<Self, CheckpointError> {
         let (metadata, tensors) = match format {
             Format::Gguf => {
-                let (metadata, tensors) = gguf::read(&file.file).map_err(CheckpointError::bad(path))?;
+                let (metadata, tensors) = gguf::read(file.content.reader()).map_err(CheckpointError::bad(path))?;
                 (Some(metadata), tensors)
             }
             _ => (None, file.tensors(format)?),
@@ -122,7 +135,7 @@ impl Checkpoint {
             return Err(CheckpointError::bad(index)(fault));
         }
         let mut json = Vec::new();
-        let mut limited = (&opened.file).take(MAX_INDEX_BYTES);
+        let mut limited = opened.content.reader().take(MAX_INDEX_BYTES);
         limited.read_to_end(&mut json).map_err(CheckpointError::io(index, "read"))?;
         let shards = index::parse(&json).map_err(CheckpointError::bad(index))?;
         drop(json);
@@ -179,7 +192,7 @@ impl Checkpoint {
     /// If `tensor` belongs to another checkpoint with more files.
     pub fn bytes(&self, tensor: &TensorInfo) -> Result<Bytes, CheckpointError> {
         let file = &self.files[tensor.file];
-        let now = file.file.metadata().map_err(CheckpointError::io(&file.path, "map"))?.len();
+        let now = file.content.len().map_err(CheckpointError::io(&file.path, "map"))?;
         if now != file.len {
             return Err(CheckpointError::Changed { path: file.path.clone(), then: file.len, now });
         }
@@ -192,14 +205,14 @@ impl Checkpoint {
         if tensor.span == 0 {
             return Ok(Bytes::from(Vec::new()));
         }
-        let map = map::map(&file.file, tensor.offset, tensor.span).map_err(CheckpointError::io(&file.path, "map"))?;
+        let bytes = file.content.bytes(tensor.offset, tensor.span).map_err(CheckpointError::io(&file.path, "map"))?;
         let Some(strides) = &tensor.strides else {
-            return Ok(Bytes::new(map));
+            return Ok(bytes);
         };
         let mut copy = Vec::new();
         copy.try_reserve_exact(tensor.byte_len())
             .map_err(|error| CheckpointError::io(&file.path, "copy a transposed tensor of")(io::Error::other(error)))?;
-        strided::gather(&map, tensor.dtype.block_bytes(), &tensor.shape, strides, &mut copy);
+        strided::gather(&bytes, tensor.dtype.block_bytes(), &tensor.shape, strides, &mut copy);
         Ok(Bytes::from(copy))
     }
 
@@ -232,14 +245,14 @@ impl OpenFile {
         }
         let file = File::open(path).map_err(CheckpointError::io(path, "open"))?;
         let len = file.metadata().map_err(CheckpointError::io(path, "open"))?.len();
-        Ok(Self { path: path.to_owned(), file, len })
+        Ok(Self { path: path.to_owned(), content: Content::File(file), len })
     }
 
     fn tensors(&self, format: Format) -> Result<Vec<TensorInfo>, CheckpointError> {
         match format {
-            Format::Safetensors => safetensors::read(&self.file),
-            Format::Torch => torch::read(&self.file),
-            Format::Gguf => gguf::read(&self.file).map(|(_, tensors)| tensors),
+            Format::Safetensors => safetensors::read(self.content.reader()),
+            Format::Torch => torch::read(self.content.reader()),
+            Format::Gguf => gguf::read(self.content.reader()).map(|(_, tensors)| tensors),
         }
         .map_err(CheckpointError::bad(&self.path))
     }
@@ -247,9 +260,10 @@ impl OpenFile {
     /// The format that the first bytes speak of.
     fn sniff(&self) -> Result<Format, CheckpointError> {
         let mut start = Vec::new();
-        let mut file = &self.file;
-        file.rewind()
-            .and_then(|()| file.take(9).read_to_end(&mut start))
+        let mut reader = self.content.reader();
+        reader
+            .rewind()
+            .and_then(|()| reader.take(9).read_to_end(&mut start))
             .map_err(CheckpointError::io(&self.path, "read"))?;
         let torch_name = matches!(self.path.extension().and_then(|x| x.to_str()), Some("bin" | "pt" | "pth"));
         match start.as_slice() {

@@ -37,6 +37,7 @@
 #![deny(unsafe_code)]
 
 mod checkpoint;
+mod content;
 mod error;
 mod finite;
 pub mod gguf;

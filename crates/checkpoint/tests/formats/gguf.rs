@@ -1,10 +1,11 @@
 //! GGUF files that are valid.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use gptneo_checkpoint::gguf::{self, Value};
 use gptneo_checkpoint::{Checkpoint, Format};
-use gptneo_device::DType;
+use gptneo_device::{Bytes, DType};
 
 use crate::support::gguf::{File, small};
 use crate::support::read;
@@ -113,4 +114,21 @@ fn is_opened_with_its_metadata() {
     assert_eq!(checkpoint.gguf().unwrap().len(), 6);
     assert_eq!(checkpoint.file_bytes(), small(3).len() as u64);
     assert_eq!(*checkpoint.bytes(checkpoint.get("bias").unwrap()).unwrap(), [1; 12]);
+}
+
+#[test]
+fn is_the_same_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.gguf");
+    std::fs::write(&path, small(3)).unwrap();
+    let file = Checkpoint::open(&path).unwrap();
+    let memory = Checkpoint::embedded(Path::new("small"), Bytes::from(small(3))).unwrap();
+    assert_eq!(memory.format(), Format::Gguf);
+    assert_eq!(memory.tensors(), file.tensors());
+    for tensor in file.tensors() {
+        assert_eq!(*memory.bytes(tensor).unwrap(), *file.bytes(tensor).unwrap());
+    }
+    let cut = small(3)[..60].to_vec();
+    let error = Checkpoint::embedded(Path::new("small"), Bytes::from(cut)).unwrap_err();
+    assert!(error.to_string().starts_with("small"), "{error}");
 }
