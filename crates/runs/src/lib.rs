@@ -1,0 +1,40 @@
+//! The store of runs: what was trained or measured, with which recipe, on which data, and how it went.
+//!
+//! - A [`Store`] is one SQLite file, safe for several processes. [`Store::begin`] enters a run, [`Store::resume`] goes on
+//!   with one, the rest answers questions.
+//! - Work reports [`Event`]s to [`Observer`]s. A [`Recorder`] is the one that writes them into the store, on its own
+//!   thread, and hands them on to [`Sink`](sink::Sink)s (TensorBoard, MLflow, Comet).
+//!
+//! ```
+//! use gptneo_runs::{Event, NewRun, Observer, Recorder, State, StepMetrics, Store};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("runs.sqlite");
+//! let mut store = Store::open(&path)?;
+//! let run = store.begin(&NewRun { name: "pocket".into(), kind: "train".into(), ..NewRun::default() })?;
+//! let mut recorder = Recorder::start(&store, run.id, Vec::new(), |words: &str| panic!("{words}"))?;
+//! recorder.observe(&Event::Step(StepMetrics { step: 1, loss: 2.5, ..StepMetrics::default() }));
+//! let outcome = recorder.finish(State::Finished);
+//! assert_eq!(outcome.lost, 0);
+//! assert_eq!(store.series(run.id, "loss")?[0].value, 2.5);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod event;
+mod record;
+mod recorder;
+pub mod sink;
+mod store;
+
+pub use error::RunsError;
+pub use event::{
+    Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,
+};
+pub use record::{
+    Filter, Metric, NewRun, Note, Origin, Point, Run, RunId, SILENCE, StoredArtifact, Summary, Text, TextKind, Time,
+    now, settings,
+};
+pub use recorder::{Outcome, Recorder, Undelivered};
+pub use store::{Pending, Store};

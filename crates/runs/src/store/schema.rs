@@ -1,0 +1,139 @@
+//! The tables, and how an older store becomes a newer one.
+//!
+//! `application_id` says whose file it is, `user_version` which tables it has. A migration is a script from one version
+//! to the next; all that are missing run in one transaction, so a store is never between two versions.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::RunsError;
+
+/// "gptn", as a number.
+const APPLICATION: i64 = 0x6770_746e;
+
+/// The version that this program writes.
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
+const MIGRATIONS: [&str; 1] = [
+    // A value of NULL in `metrics` is NaN, which SQLite cannot store. `id` grows with each write and is never used
+    // twice: deliveries to sinks go by it.
+    "
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uid TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        started REAL NOT NULL,
+        ended REAL,
+        seen REAL NOT NULL,
+        steps INTEGER,
+        recipe TEXT NOT NULL,
+        code TEXT NOT NULL,
+        data_hash TEXT,
+        tokenizer_hash TEXT,
+        host TEXT NOT NULL,
+        device TEXT NOT NULL,
+        ranks INTEGER NOT NULL,
+        folder TEXT
+    );
+    CREATE TABLE settings (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (run, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE names (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE
+    );
+    CREATE TABLE metrics (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        name INTEGER NOT NULL REFERENCES names (id),
+        step INTEGER NOT NULL,
+        time REAL NOT NULL,
+        value REAL,
+        UNIQUE (run, name, step)
+    );
+    CREATE TABLE texts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        step INTEGER,
+        time REAL NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX texts_of_run ON texts (run, id);
+    CREATE TABLE artifacts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        step INTEGER,
+        time REAL NOT NULL,
+        name TEXT NOT NULL,
+        path TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        sha256 TEXT
+    );
+    CREATE INDEX artifacts_of_run ON artifacts (run, id);
+    CREATE TABLE notes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        time REAL NOT NULL,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX notes_of_run ON notes (run, id);
+    CREATE TABLE deliveries (
+        run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        target TEXT NOT NULL,
+        remote TEXT,
+        metrics INTEGER NOT NULL DEFAULT 0,
+        texts INTEGER NOT NULL DEFAULT 0,
+        superseded INTEGER,
+        closed INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (run, kind, target)
+    ) WITHOUT ROWID;
+    ",
+];
+
+/// Makes the database a store of the current [`VERSION`].
+///
+/// # Errors
+/// [`RunsError::Foreign`] for another program's database, [`RunsError::Newer`] for a later version.
+pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RunsError> {
+    let sqlite = |error| RunsError::sqlite(path, error);
+    let version = check(connection, path)?;
+    if version == VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    // Another process may have done it while we waited.
+    let version = check(&transaction, path)?;
+    for script in &MIGRATIONS[version as usize..] {
+        transaction.execute_batch(script).map_err(sqlite)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION).map_err(sqlite)?;
+    transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)
+}
+
+/// The version of the file, 0 for an empty one.
+fn check(connection: &Connection, path: &Path) -> Result<i64, RunsError> {
+    let sqlite = |error| RunsError::sqlite(path, error);
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sqlite);
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    match (application, empty) {
+        (0, true) if version == 0 => Ok(0),
+        (APPLICATION, _) if version > VERSION => {
+            Err(RunsError::Newer { path: path.to_owned(), found: version, known: VERSION })
+        }
+        (APPLICATION, _) if version >= 1 => Ok(version),
+        _ => Err(RunsError::Foreign { path: path.to_owned() }),
+    }
+}

@@ -1,0 +1,7 @@
+//! The store and its sinks as another crate uses them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod crash;
+mod recording;
+mod store;
+mod world;
