@@ -9,7 +9,7 @@ mod write;
 
 use std::io::{Read, Seek};
 
-pub use write::Writer;
+pub use write::{Writer, header};
 
 use crate::error::Fault;
 use crate::source::Source;

@@ -28,7 +28,7 @@ impl Writer {
         metadata: &[(&str, &str)],
         tensors: &[(N, DType, S)],
     ) -> Result<Self, CheckpointError> {
-        let (header, slots) = header(metadata, tensors).map_err(CheckpointError::bad(path))?;
+        let (header, slots) = layout(metadata, tensors).map_err(CheckpointError::bad(path))?;
         let mut sink = Sink::create(path, slots)?;
         sink.header(&header)?;
         Ok(Self(sink))
@@ -48,7 +48,20 @@ impl Writer {
     }
 }
 
-fn header<N: AsRef<str>, S: AsRef<[usize]>>(
+/// What stands in a safetensors file before the bytes of `tensors`, for those who write the file by other means than
+/// [`Writer`]; `path` is for the words of an error.
+///
+/// # Errors
+/// As [`Writer::create`].
+pub fn header<N: AsRef<str>, S: AsRef<[usize]>>(
+    path: &Path,
+    metadata: &[(&str, &str)],
+    tensors: &[(N, DType, S)],
+) -> Result<Vec<u8>, CheckpointError> {
+    layout(metadata, tensors).map(|(header, _)| header).map_err(CheckpointError::bad(path))
+}
+
+fn layout<N: AsRef<str>, S: AsRef<[usize]>>(
     metadata: &[(&str, &str)],
     tensors: &[(N, DType, S)],
 ) -> Result<(Vec<u8>, Vec<Slot>), Fault> {

@@ -14,6 +14,7 @@
 
 mod batch;
 mod error;
+mod file;
 mod head;
 mod initial;
 mod layer;
@@ -29,6 +30,7 @@ mod snapshot;
 
 pub use batch::Batch;
 pub use error::TrainError;
+pub use file::{file_bytes, file_shape};
 pub use initial::Initial;
 pub use layout::{Kind, Layout, Slot};
 pub use network::{Network, OnReady, Outcome, Parameters, StepKey};

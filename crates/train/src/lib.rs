@@ -1,0 +1,31 @@
+//! The loop: from token shards to a model, never losing a step.
+//!
+//! A [`Recipe`] says what is trained, on what and how; [`Data`] reads its shards; a [`Trainer`] makes the network, goes on
+//! from the newest whole checkpoint, and steps. It is generic over the device and the ranks; an [`Observer`] is told what
+//! happens. A [`MemoryPlan`] says beforehand what a run takes.
+//!
+//! What a run computes follows from its recipe and its data: interrupted anywhere, it ends with the same bits.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+mod data;
+mod error;
+pub mod files;
+pub mod guard;
+pub mod log;
+mod optimizer;
+mod plan;
+pub mod recipe;
+mod sample;
+mod saver;
+pub mod schedule;
+mod state;
+pub mod store;
+mod trainer;
+
+pub use data::{Data, Examples, Rows};
+pub use error::TrainError;
+pub use plan::{MemoryPlan, options, plan, what_fits};
+pub use recipe::{Recipe, RecipeError};
+pub use state::State;
+pub use trainer::{Ended, First, Observer, Parts, Resume, Scores, Trainer, checkpoints, log_file};

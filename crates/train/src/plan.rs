@@ -1,0 +1,116 @@
+//! The memory of a run, known before it starts; and settings that would fit where it does not.
+
+use gptneo_device::train::TrainDevice;
+use gptneo_model::Config;
+use gptneo_model::training::{Dropouts, Layout, Plan, Recompute, TrainOptions, Trainable};
+
+use crate::error::TrainError;
+use crate::optimizer::state_bytes;
+use crate::recipe::Recipe;
+
+/// What the program itself takes: code, tokenizer, shards at hand, the threads' stacks.
+const OVERHEAD: u64 = 24_000_000;
+
+/// Bytes that one rank takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// Weights, gradients, activations and scratch.
+    pub network: Plan,
+    /// Moments.
+    pub optimizer: u64,
+    /// What is copied to be saved.
+    pub copies: u64,
+    /// The program itself.
+    pub program: u64,
+}
+
+impl MemoryPlan {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.network.total() + self.optimizer + self.copies + self.program
+    }
+}
+
+/// What a network is made for, by a recipe.
+pub fn options(recipe: &Recipe) -> TrainOptions {
+    let dropout = recipe.model.dropout;
+    TrainOptions {
+        rows: (recipe.batch.micro as usize).saturating_mul(recipe.data.sequence),
+        longest: recipe.data.sequence,
+        recompute: if recipe.model.recompute { Recompute::Layers } else { Recompute::Nothing },
+        dropout: Dropouts { embedding: dropout, attention: dropout, residual: dropout },
+        trainable: Trainable::All,
+    }
+}
+
+/// The plan of one of `ranks`.
+///
+/// # Errors
+/// A recipe that makes no network.
+pub fn plan<D: TrainDevice>(
+    device: &D,
+    config: &Config,
+    recipe: &Recipe,
+    ranks: usize,
+) -> Result<MemoryPlan, TrainError> {
+    let options = options(recipe);
+    let network = Plan::new(device, config, &options)?;
+    let layout = Layout::new(config, &options.trainable)?;
+    let whole_state = state_bytes(&recipe.optimizer, &layout, 1);
+    let largest = layout.slots().iter().map(|slot| 4 * slot.range.len() as u64).max().unwrap_or(0);
+    let saves = recipe.checkpoint.every > 0;
+    let copies = match (saves, recipe.checkpoint.background) {
+        // A tensor, and the bytes that it becomes.
+        (_, false) | (false, _) => 2 * largest,
+        (true, true) => network.weights + whole_state + 2 * largest,
+    };
+    Ok(MemoryPlan { network, optimizer: state_bytes(&recipe.optimizer, &layout, ranks), copies, program: OVERHEAD })
+}
+
+/// Other settings of the same run (the same numbers come out) that need at most `available` bytes, the least change
+/// first: pairs of an assignment for `--set` and the bytes it needs.
+///
+/// # Errors
+/// A recipe that makes no network.
+pub fn what_fits<D: TrainDevice>(
+    device: &D,
+    config: &Config,
+    recipe: &Recipe,
+    ranks: usize,
+    available: u64,
+) -> Result<Option<(Vec<String>, u64)>, TrainError> {
+    let mut recipe = recipe.clone();
+    let mut settings: Vec<String> = Vec::new();
+    let fits = |recipe: &Recipe| -> Result<Option<u64>, TrainError> {
+        let bytes = plan(device, config, recipe, ranks)?.total();
+        Ok((bytes <= available).then_some(bytes))
+    };
+    if recipe.checkpoint.background {
+        recipe.checkpoint.background = false;
+        settings.push("checkpoint.background=false".to_owned());
+        if let Some(bytes) = fits(&recipe)? {
+            return Ok(Some((settings, bytes)));
+        }
+    }
+    let micro = recipe.batch.micro;
+    for recompute in [recipe.model.recompute, true] {
+        if recompute && !recipe.model.recompute {
+            settings.push("model.recompute=true".to_owned());
+        }
+        recipe.model.recompute = recompute;
+        recipe.batch.micro = micro;
+        loop {
+            if let Some(bytes) = fits(&recipe)? {
+                if recipe.batch.micro != micro {
+                    settings.push(format!("batch.micro={}", recipe.batch.micro));
+                }
+                return Ok(Some((settings, bytes)));
+            }
+            if recipe.batch.micro == 1 {
+                break;
+            }
+            recipe.batch.micro /= 2;
+        }
+    }
+    Ok(None)
+}

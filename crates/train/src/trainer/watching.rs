@@ -1,0 +1,57 @@
+//! What is looked at between steps: held-out text, and samples.
+
+use std::time::Instant;
+
+use gptneo_device::train::TrainDevice;
+use gptneo_text::shards::share;
+
+use super::{Trainer, clock};
+use crate::error::TrainError;
+use crate::log::Line;
+use crate::sample::samples;
+
+impl<D: TrainDevice> Trainer<'_, D> {
+    /// Measures held-out text: nats per token, and bits per byte.
+    pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
+        let begun = Instant::now();
+        let all = self.examples.held_out_windows();
+        let taken = match self.recipe.evaluation.sequences {
+            0 => all,
+            limit => all.min(limit),
+        };
+        let mut sums = [0.0, 0.0];
+        for index in share(0..taken, self.ranks.rank() as u64, self.ranks.size() as u64) {
+            // Evenly spread over all.
+            let window = (u128::from(index) * u128::from(all) / u128::from(taken)) as u64;
+            let rows = self.examples.held_out_rows(window)?;
+            let found = self.network.evaluate(&rows.batch())?;
+            sums[0] += found.nll;
+            sums[1] += found.counted as f64;
+        }
+        self.ranks.sum(&mut sums)?;
+        let [nll, tokens] = sums;
+        let bits_per_byte = nll / std::f64::consts::LN_2 / (tokens * self.examples.bytes_per_token());
+        self.state.bits_per_byte = Some(bits_per_byte);
+        let scores = match &mut self.scores {
+            Some(scores) if self.ranks.rank() == 0 => scores(&self.network.snapshot()?)?,
+            _ => Vec::new(),
+        };
+        let (step, clock) = (self.state.step, clock(begun, Some(tokens as u64)));
+        let scores = scores.into_iter().collect();
+        self.write(&Line::Evaluation { step, loss: nll / tokens, bits_per_byte, tokens: tokens as u64, scores, clock })
+    }
+
+    /// Lets the model write. Only rank 0 does, on a device of its own.
+    pub(super) fn sample(&mut self) -> Result<(), TrainError> {
+        let Some(tokenizer) = self.tokenizer.as_ref().filter(|_| self.ranks.rank() == 0) else { return Ok(()) };
+        let begun = Instant::now();
+        let weights = self.network.snapshot()?;
+        let device = (self.another_device)()?;
+        let texts = samples(device, &weights, tokenizer, &self.recipe.sample, self.recipe.seed)?;
+        let (step, clock) = (self.state.step, clock(begun, None));
+        for (prompt, text) in self.recipe.sample.prompts.clone().into_iter().zip(texts) {
+            self.write(&Line::Sample { step, prompt, text, clock })?;
+        }
+        Ok(())
+    }
+}
