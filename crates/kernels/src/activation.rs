@@ -79,12 +79,19 @@ fn gated<S: Simd>(s: S, x: S::F, u: S::F) -> S::F {
     s.div(x, s.add(one, exp(s, s.sub(s.splat(0.0), u))))
 }
 
-/// `x Phi(x)`: the upper tail `h = erfc(|x| / sqrt 2) / 2` is computed, so that both ends keep their relative precision.
+/// `x Phi(x)`: the upper tail is computed, so that both ends keep their relative precision.
 #[inline(always)]
 fn gelu_erf<S: Simd>(s: S, x: S::F) -> S::F {
-    let zero = s.splat(0.0);
+    let (tail, _) = normal_tail(s, x);
+    let lower = s.mul(x, tail);
+    s.select_less(x, s.splat(0.0), lower, s.sub(x, lower))
+}
+
+/// `erfc(|x| / sqrt 2) / 2`, the normal distribution's tail beyond `|x|`, and `e^(-x^2 / 2)`.
+#[inline(always)]
+pub(crate) fn normal_tail<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     let one = s.splat(1.0);
-    let magnitude = s.max(s.sub(zero, x), x);
+    let magnitude = s.max(s.sub(s.splat(0.0), x), x);
     let z = s.mul(magnitude, s.splat(std::f32::consts::FRAC_1_SQRT_2));
     let t = s.div(one, s.fma(z, s.splat(0.4), one));
     let mut poly = s.splat(0.078_130_82);
@@ -93,9 +100,7 @@ fn gelu_erf<S: Simd>(s: S, x: S::F) -> S::F {
     }
     // z^2 = x^2 / 2 from x itself, rounded once.
     let decay = exp(s, s.mul(s.mul(x, x), s.splat(-0.5)));
-    let tail = s.mul(s.mul(s.mul(poly, t), decay), s.splat(0.5));
-    let lower = s.mul(x, tail);
-    s.select_less(x, zero, lower, s.sub(x, lower))
+    (s.mul(s.mul(s.mul(poly, t), decay), s.splat(0.5)), decay)
 }
 
 /// `e^x`: 0 below -87.33, `e^88` above 88.

@@ -33,11 +33,11 @@ pub(crate) struct NormRow<'a> {
     pub(crate) y: &'a mut [f32],
 }
 
-/// Normalises one row.
+/// Normalises one row; its mean and `rstd`.
 ///
 /// # Panics
 /// If the lengths differ.
-pub(crate) fn norm(isa: Isa, row: NormRow<'_>) {
+pub(crate) fn norm(isa: Isa, row: NormRow<'_>) -> [f32; 2] {
     let width = row.x.len();
     assert!(
         row.gain.len() == width && row.bias.len() == width && row.y.len() == width,
@@ -46,24 +46,25 @@ pub(crate) fn norm(isa: Isa, row: NormRow<'_>) {
         row.bias.len(),
         row.y.len()
     );
-    isa.run(row);
+    isa.run(row)
 }
 
 /// Vectors in flight in the sums.
 const UNROLL: usize = 4;
 
 impl Body for NormRow<'_> {
-    type Out = ();
+    type Out = [f32; 2];
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> [f32; 2] {
         let Self { x, gain, bias, eps, y } = self;
         let width = x.len();
         let count = width as f32;
         let mean = sum(s, x, |x| x) / count;
         let centre = s.splat(mean);
         let variance = centred_squares(s, x, mean) / count;
-        let scale = s.splat(1.0 / (variance + eps).sqrt());
+        let rstd = 1.0 / (variance + eps).sqrt();
+        let scale = s.splat(rstd);
         let whole = width - width % LANES;
         for at in (0..whole).step_by(LANES) {
             // SAFETY: at + 8 <= width, the length of all four.
@@ -85,6 +86,7 @@ impl Body for NormRow<'_> {
                 s.store_part(y.as_mut_ptr().add(whole), out, rest);
             }
         }
+        [mean, rstd]
     }
 }
 
