@@ -13,9 +13,9 @@ mod optimiser;
 
 pub use attention::{AttentionBackward, AttentionForward, Segments};
 pub use dropout::Dropout;
-pub use optimiser::{AdaFactor, AdamW, Muon};
+pub use optimiser::{AdaFactor, AdamW, Muon, MuonRoom};
 
-use crate::{Activation, Device, DeviceError, Heads, Pairing, View, ViewMut};
+use crate::{Activation, Device, Heads, Pairing, View, ViewMut};
 
 /// Which of the operands of a product are transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,9 +190,9 @@ pub struct LogitGradients<'a> {
 /// Operations panic if a tensor does not lie within its buffer, or an id within its table: those are faults of the caller,
 /// which checked what came from outside.
 pub trait TrainDevice: Device {
-    /// Bytes of scratch that the operations keep for batches of at most this shape, for the plan of a run: `rows` in all,
-    /// segments of at most `longest` rows, `width` channels in `heads`, products no wider than `widest`.
-    fn training_scratch(&self, rows: usize, longest: usize, heads: Heads, widest: usize) -> usize;
+    /// Bytes of scratch that the operations keep, for the plan of a run: attention over segments of at most `longest` rows, and
+    /// products of at most these `[m, n, k]`.
+    fn training_scratch(&self, longest: usize, heads: Heads, products: &[[usize; 3]]) -> usize;
 
     // ---- linear maps
 
@@ -319,10 +319,7 @@ pub trait TrainDevice: Device {
         weight: ViewMut<'_, Self::Buffer>,
         state: ViewMut<'_, Self::Buffer>,
     );
-    /// One step of Muon over a matrix `[rows, cols]`. `momentum: [rows, cols]`, `scratch`: [`Muon::scratch_len`].
-    ///
-    /// # Errors
-    /// If the products need scratch that the machine refuses.
+    /// One step of Muon over a matrix `[rows, cols]`. `momentum: [rows, cols]`; the room may be for a larger matrix.
     #[allow(clippy::too_many_arguments, reason = "one fused operation, each argument a tensor")]
     fn muon(
         &self,
@@ -332,8 +329,8 @@ pub trait TrainDevice: Device {
         gradient: View<'_, Self::Buffer>,
         weight: ViewMut<'_, Self::Buffer>,
         momentum: ViewMut<'_, Self::Buffer>,
-        scratch: &mut Self::Buffer,
-    ) -> Result<(), DeviceError>;
+        room: &mut MuonRoom<Self::Buffer>,
+    );
 }
 
 /// A target that counts for nothing: padding, prompts.

@@ -26,6 +26,7 @@ use crate::memory::{self, Memory, Shared};
 use crate::product::{self, Input, Prepared, Product};
 use crate::rotary::rotate;
 use crate::team::{Team, Worker, lock, physical_cores};
+use crate::train;
 use crate::weight::{self, Storage, Weight};
 
 /// Values above which an elementwise operation is shared among the workers.
@@ -71,6 +72,10 @@ impl Buffer {
     pub fn as_slice(&self) -> &[f32] {
         &self.0
     }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
 }
 
 impl fmt::Debug for Buffer {
@@ -83,16 +88,17 @@ impl fmt::Debug for Buffer {
 pub struct Cpu {
     isa: Isa,
     pub(crate) team: Team,
-    scratch: Mutex<Scratch>,
+    pub(crate) scratch: Mutex<Scratch>,
 }
 
 /// Storage between operations. It grows to the largest batch seen, and then no operation allocates.
-struct Scratch {
+pub(crate) struct Scratch {
     prepared: Prepared,
     /// q, k and v before they are rotated and stored, `[N, 3C]`.
     qkv: Memory<f32>,
     workers: Memory<f32>,
     attention: attention::Room,
+    pub(crate) training: train::Room,
 }
 
 impl fmt::Debug for Cpu {
@@ -121,6 +127,7 @@ impl Cpu {
             qkv: Memory::empty(),
             workers: Memory::empty(),
             attention: attention::Room::new(),
+            training: train::Room::new(),
         };
         Ok(Self { isa, team, scratch: Mutex::new(scratch) })
     }
@@ -206,7 +213,7 @@ impl Cpu {
         });
     }
 
-    fn share(&self, count: usize, job: impl Fn(Range<usize>) + Sync) {
+    pub(crate) fn share(&self, count: usize, job: impl Fn(Range<usize>) + Sync) {
         if count < SHARE {
             job(0..count);
         } else {

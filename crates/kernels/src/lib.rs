@@ -41,6 +41,7 @@ mod product;
 mod rotary;
 mod simd;
 mod team;
+mod train;
 mod weight;
 
 pub use cache::Cache;

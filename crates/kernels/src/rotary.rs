@@ -10,9 +10,19 @@ use gptneo_device::Pairing;
 /// # Panics
 /// If the head is narrower than that.
 pub(crate) fn rotate(head: &mut [f32], angles: &[f32], pairing: Pairing) {
+    turn_pairs(head, angles, pairing, |a, b, c, s| (a * c - b * s, b * c + a * s));
+}
+
+/// Turns back: the inverse of [`rotate`], and the gradient through it.
+pub(crate) fn rotate_back(head: &mut [f32], angles: &[f32], pairing: Pairing) {
+    turn_pairs(head, angles, pairing, |a, b, c, s| (a * c + b * s, b * c - a * s));
+}
+
+#[inline(always)]
+fn turn_pairs(head: &mut [f32], angles: &[f32], pairing: Pairing, f: impl Fn(f32, f32, f32, f32) -> (f32, f32)) {
     let dims = angles.len();
     let (cosines, sines) = angles.split_at(dims / 2);
-    let turn = |a: &mut f32, b: &mut f32, c: f32, s: f32| (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+    let turn = |a: &mut f32, b: &mut f32, c: f32, s: f32| (*a, *b) = f(*a, *b, c, s);
     match pairing {
         Pairing::Adjacent => {
             for ((pair, &c), &s) in head[..dims].as_chunks_mut::<2>().0.iter_mut().zip(cosines).zip(sines) {
@@ -52,6 +62,10 @@ mod tests {
             assert!((f64::from(turned[b]) - (x * sine + y * cosine)).abs() < 1e-6, "{pairing:?} {dims} of {size}");
         }
         assert_eq!(turned[dims..], head[dims..]);
+        rotate_back(&mut turned, &angles, pairing);
+        for (back, value) in turned.iter().zip(&head) {
+            assert!((back - value).abs() < 1e-6, "{pairing:?} {dims} of {size}, turned back");
+        }
     }
 
     #[test]

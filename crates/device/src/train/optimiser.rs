@@ -1,5 +1,7 @@
 //! The numbers of one optimiser step.
 
+use crate::{Device, DeviceError};
+
 /// AdamW (Loshchilov and Hutter, 2019), as PyTorch computes it: with `g = gradient_scale gradient`,
 /// `m = beta_1 m + (1 - beta_1) g`, `v = beta_2 v + (1 - beta_2) g^2`,
 /// `w = w (1 - rate decay) - rate (m / correction_1) / (sqrt(v / correction_2) + eps)`.
@@ -67,10 +69,28 @@ pub struct Muon {
     pub gradient_scale: f32,
 }
 
-impl Muon {
-    /// Values of scratch for a matrix: two of its size, and two squares of its shorter side.
-    pub const fn scratch_len(rows: usize, cols: usize) -> usize {
-        let short = if rows < cols { rows } else { cols };
-        2 * rows * cols + 2 * short * short
+/// Working memory of [`TrainDevice::muon`](super::TrainDevice::muon).
+#[derive(Debug)]
+pub struct MuonRoom<B> {
+    /// The update, `[rows, cols]`.
+    pub update: B,
+    /// The update after a step, `[rows, cols]`.
+    pub next: B,
+    /// The update times its transpose, of the shorter side squared.
+    pub gram: B,
+    /// The polynomial of that.
+    pub polynomial: B,
+}
+
+impl<B> MuonRoom<B> {
+    /// Room for matrices of at most this shape; a shape of a larger area or shorter side needs more.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    pub fn new<D: Device<Buffer = B>>(device: &D, rows: usize, cols: usize) -> Result<Self, DeviceError> {
+        let square = rows.min(cols).pow(2);
+        let buffer = |len| device.buffer(len);
+        let (update, next) = (buffer(rows * cols)?, buffer(rows * cols)?);
+        Ok(Self { update, next, gram: buffer(square)?, polynomial: buffer(square)? })
     }
 }

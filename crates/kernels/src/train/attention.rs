@@ -94,12 +94,7 @@ struct Task {
     head: usize,
 }
 
-fn for_each_head(
-    team: &Team,
-    args: &Attention<'_>,
-    scratch: Shared<'_, f32>,
-    each: impl Fn(Task, &mut [f32]) + Sync,
-) {
+fn for_each_head(team: &Team, args: &Attention<'_>, scratch: Shared<'_, f32>, each: impl Fn(Task, &mut [f32]) + Sync) {
     let count = args.heads.count;
     let mut starts = Vec::with_capacity(args.segments.0.len());
     let mut row = 0;
@@ -231,7 +226,10 @@ impl Body for Forward<'_> {
                 let row = task.row + i0 + i;
                 // SAFETY: a head of a row belongs to one task.
                 let (out, log_sum) = unsafe {
-                    (out.part(row * width + task.head * size, size), log_sums.part(row * args.heads.count + task.head, 1))
+                    (
+                        out.part(row * width + task.head * size, size),
+                        log_sums.part(row * args.heads.count + task.head, 1),
+                    )
                 };
                 let inverse = 1.0 / sums[i];
                 out.iter_mut().zip(&o[i * wide..]).for_each(|(out, o)| *out = o * inverse);

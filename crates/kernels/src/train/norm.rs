@@ -91,9 +91,8 @@ impl Body for BackwardColumns<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, _: S) {
         let Self { width, columns, x, dy, stats, d_gain, d_bias } = self;
-        let _ = s;
         if let Some(d_bias) = d_bias {
             sum_columns(width, columns, dy, d_bias);
         }

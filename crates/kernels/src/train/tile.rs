@@ -63,14 +63,7 @@ pub(super) unsafe fn multiply<S: Simd>(
 }
 
 #[inline(always)]
-unsafe fn tile<S: Simd, const M: usize>(
-    s: S,
-    k: usize,
-    a: Left,
-    b: Rows<*const f32>,
-    c: Rows<*mut f32>,
-    add: bool,
-) {
+unsafe fn tile<S: Simd, const M: usize>(s: S, k: usize, a: Left, b: Rows<*const f32>, c: Rows<*mut f32>, add: bool) {
     let mut sums = [[s.splat(0.0); 2]; M];
     // SAFETY: the caller's promise, for all accesses below.
     unsafe {

@@ -77,6 +77,15 @@ impl Sizes {
         rows + self.head_rows * self.vocab + self.rotary
     }
 
+    /// Every product of a step, `[m, n, k]`.
+    fn products(&self) -> Vec<[usize; 3]> {
+        let Self { rows, width, inner, vocab, head_rows, .. } = *self;
+        let linear = |rows: usize, out: usize, from: usize| [[rows, out, from], [rows, from, out], [out, from, rows]];
+        let maps = [(rows, 3 * width, width), (rows, width, width), (rows, inner, width), (rows, width, inner)];
+        let maps = maps.into_iter().chain([(head_rows, vocab, width)]);
+        maps.flat_map(|(rows, out, from)| linear(rows, out, from)).collect()
+    }
+
     /// The plan: bytes of everything.
     pub(super) fn plan<D: TrainDevice>(
         &self,
@@ -88,7 +97,7 @@ impl Sizes {
         let bytes = |values: usize| 4 * values as u64;
         let [trained, frozen] = parameters;
         let heads = Heads { count: config.heads, size: config.head_size() };
-        let device_scratch = device.training_scratch(self.rows, longest, heads, self.wide.max(self.vocab));
+        let device_scratch = device.training_scratch(longest, heads, &self.products());
         Plan {
             weights: bytes(trained + frozen),
             gradients: bytes(trained),
