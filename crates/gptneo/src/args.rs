@@ -5,12 +5,14 @@
 //! (environment, model, terminal) and runs it. Flag names are those people already know; `-` and `_` are one
 //! ([`normalise`]).
 
+mod data;
 mod model;
 pub(crate) mod normalise;
 mod sampling;
 pub(crate) mod values;
 mod verbs;
 
+pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use model::{HubArgs, MachineArgs, ModelArgs};
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
 pub(crate) use verbs::{
@@ -36,6 +38,9 @@ Measure:
   score        Log-probabilities, perplexity and top logits of a text
   tokenize     Text to token ids, and back
   bench        Speed, and its share of what this machine can do
+
+Train:
+  data         Text to token shards; a vocabulary learned from text
 
 Models:
   pull         Download a model from the hub
@@ -106,6 +111,8 @@ pub(crate) enum Verb {
     Tokenize(TokenizeArgs),
     /// Measure speed, and its share of what this machine can do
     Bench(BenchArgs),
+    /// Text to token shards; a vocabulary learned from text
+    Data(DataArgs),
     /// Write a smaller GGUF file, and report what it costs
     Quantize(QuantizeArgs),
     /// Convert a model between safetensors and GGUF
@@ -144,7 +151,7 @@ pub(crate) fn command() -> clap::Command {
         let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
         if takes_value { arg.allow_negative_numbers(true) } else { arg }
     };
-    Cli::command().mut_subcommands(|verb| verb.mut_args(numbers))
+    Cli::command().mut_subcommands(|verb| verb.mut_args(numbers).mut_subcommands(|inner| inner.mut_args(numbers)))
 }
 
 #[cfg(test)]
@@ -171,7 +178,8 @@ mod tests {
 
     #[test]
     fn every_flag_is_described() {
-        for verb in command().get_subcommands() {
+        let tree = command();
+        for verb in tree.get_subcommands().flat_map(|verb| verb.get_subcommands().chain([verb])) {
             for flag in verb.get_arguments() {
                 assert!(flag.get_help().is_some(), "{} {}", verb.get_name(), flag.get_id());
             }

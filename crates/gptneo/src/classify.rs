@@ -1,6 +1,7 @@
 //! Which exit code an error of a library has, and what can be done about it.
 
 use gptneo_checkpoint::{CheckpointError, Fault};
+use gptneo_corpus::CorpusError;
 use gptneo_device::DeviceError;
 use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
@@ -63,14 +64,30 @@ impl From<LoadError> for Failure {
 impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         let kind = match &error {
-            TextError::Read { .. } => Kind::Io,
+            TextError::Read { .. } | TextError::Write { .. } | TextError::NoShards { .. } => Kind::Io,
             // Not the file is wrong, but what was asked of it.
             TextError::UnknownId { .. }
             | TextError::Unencodable { .. }
             | TextError::WordTooLong { .. }
             | TextError::UnknownTemplate { .. }
+            | TextError::VocabSize { .. }
+            | TextError::Mixture { .. }
             | TextError::Role { .. } => Kind::Usage,
             _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<CorpusError> for Failure {
+    fn from(error: CorpusError) -> Self {
+        let kind = match error {
+            CorpusError::Text(error) => return error.into(),
+            CorpusError::Hub(error) => return error.into(),
+            CorpusError::Cancelled => return Self::interrupted(),
+            CorpusError::Setting { .. } => Kind::Usage,
+            CorpusError::Source { .. } | CorpusError::NoDocuments { .. } => Kind::BadFile,
+            _ => Kind::Io,
         };
         Failure::because(kind, &error)
     }

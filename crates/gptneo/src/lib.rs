@@ -5,6 +5,7 @@
 //! - [`text`]: strings to ids and back.
 //! - [`kernels`]: the CPU as a [`device::Device`].
 //! - [`checkpoint`]: safetensors, PyTorch and GGUF files.
+//! - [`corpus`]: text to token shards.
 //! - [`hub`]: the Hugging Face hub and its cache.
 //!
 //! The programs in `examples/` show how they meet. Nothing here prints, reads the environment, or exits: that is for
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub use gptneo_checkpoint as checkpoint;
+pub use gptneo_corpus as corpus;
 pub use gptneo_device as device;
 pub use gptneo_engine as engine;
 pub use gptneo_hub as hub;

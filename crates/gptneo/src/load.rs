@@ -27,14 +27,7 @@ const OVERHEAD: u64 = 100_000_000;
 /// # Errors
 /// Exit code 2 for values that make no sense.
 pub(crate) fn cpu(args: &MachineArgs, environment: Environment) -> Result<Cpu, Failure> {
-    let threads = match (args.threads, environment.lookup("GPTNEO_THREADS")) {
-        (Some(threads), _) => Some(threads),
-        (None, None) => None,
-        (None, Some(text)) => match text.trim().parse() {
-            Ok(threads @ 1..=1024) => Some(threads),
-            _ => return Err(Failure::usage("GPTNEO_THREADS must be a whole number of threads from 1 to 1024")),
-        },
-    };
+    let threads = threads(args.threads, environment)?;
     let isa: Option<Isa> = match environment.lookup("GPTNEO_ISA") {
         None => None,
         Some(name) => Some(name.parse().map_err(|e| Failure::because(Kind::Usage, &e).within("GPTNEO_ISA"))?),
@@ -43,6 +36,21 @@ pub(crate) fn cpu(args: &MachineArgs, environment: Environment) -> Result<Cpu, F
         CpuError::Spawn { .. } => Failure::because(Kind::Io, &error),
         _ => Failure::because(Kind::Usage, &error),
     })
+}
+
+/// How many threads the flag or else the environment asks for.
+///
+/// # Errors
+/// Exit code 2 if `GPTNEO_THREADS` is no number of threads.
+pub(crate) fn threads(flag: Option<usize>, environment: Environment) -> Result<Option<usize>, Failure> {
+    match (flag, environment.lookup("GPTNEO_THREADS")) {
+        (Some(threads), _) => Ok(Some(threads)),
+        (None, None) => Ok(None),
+        (None, Some(text)) => match text.trim().parse() {
+            Ok(threads @ 1..=1024) => Ok(Some(threads)),
+            _ => Err(Failure::usage("GPTNEO_THREADS must be a whole number of threads from 1 to 1024")),
+        },
+    }
 }
 
 /// How a model is to be held.

@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod completions;
 mod convert;
+mod data;
 mod doctor;
 mod list;
 mod pull;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Verb::Score(args) => score::run(&args, &world),
         Verb::Tokenize(args) => tokenize::run(&args, &world),
         Verb::Bench(args) => bench::run(&args, &world),
+        Verb::Data(args) => data::run(&args, &world),
         Verb::Quantize(args) => quantize::run(&args, &world),
         Verb::Convert(args) => convert::run(&args, &world),
         Verb::Pull(args) => pull::run(&args, &world),

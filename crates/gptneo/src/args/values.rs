@@ -165,6 +165,37 @@ pub(crate) fn some_tokens(text: &str) -> Result<usize, String> {
     whole(text, 1, u32::MAX.into(), "tokens")
 }
 
+/// Tokens, at least one; `k`, `M` and `G` are powers of a thousand.
+pub(crate) fn many_tokens(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
+        Some(digits) if text.ends_with(['k', 'K']) => (digits, 1_000),
+        Some(digits) if text.ends_with('M') => (digits, 1_000_000),
+        Some(digits) => (digits, 1_000_000_000),
+        None => (text, 1),
+    };
+    let tokens = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).filter(|&tokens| tokens > 0);
+    tokens.ok_or_else(|| "must be a whole number of tokens, at least 1, such as 500000, 100M or 1G".to_owned())
+}
+
+/// A fraction, or a percentage, as parts in a million.
+pub(crate) fn fraction_ppm(text: &str) -> Result<u32, String> {
+    let wanted = || "must be from 0 to 1, or 0% to 100%, in steps of a millionth".to_owned();
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(number) => (number, 1e4),
+        None => (text, 1e6),
+    };
+    let ppm = number.trim().parse::<f64>().map_err(|_| wanted())? * scale;
+    // What is typed in decimals is not exact in binary.
+    let exact = (ppm - ppm.round()).abs() < 1e-6;
+    if exact && (0.0..=1e6).contains(&ppm) { Ok(ppm.round() as u32) } else { Err(wanted()) }
+}
+
+/// The size of a vocabulary that can be learned.
+pub(crate) fn vocab_size(text: &str) -> Result<u32, String> {
+    let size = whole(text, 257, 1 << 22, "tokens (256 bytes, end-of-text, and merges)")?;
+    u32::try_from(size).map_err(|error| error.to_string())
+}
+
 /// Tokens, perhaps none.
 pub(crate) fn tokens(text: &str) -> Result<usize, String> {
     whole(text, 0, u32::MAX.into(), "tokens")
@@ -280,6 +311,24 @@ mod tests {
         assert_eq!("11-inf".parse(), Ok(LogitBias { id: 11, bias: f32::NEG_INFINITY }));
         for text in ["11", "x+1", "11+", "11+nan", "11+inf", "", "+1", "99999999999+1"] {
             assert!(text.parse::<LogitBias>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_fractions_and_large_numbers() {
+        for (text, ppm) in
+            [("0", 0), ("1", 1_000_000), ("0.01", 10_000), ("0.5%", 5000), ("1e-6", 1), ("0.123456", 123_456)]
+        {
+            assert_eq!(fraction_ppm(text), Ok(ppm), "{text}");
+        }
+        for text in ["", "2", "-0.1", "101%", "1e-7", "nan", "half", "%"] {
+            assert!(fraction_ppm(text).is_err(), "{text}");
+        }
+        for (text, tokens) in [("1", 1), ("20k", 20_000), ("100M", 100_000_000), ("2G", 2_000_000_000)] {
+            assert_eq!(many_tokens(text), Ok(tokens), "{text}");
+        }
+        for text in ["", "0", "0k", "M", "-1", "1.5M", "99999999999G"] {
+            assert!(many_tokens(text).is_err(), "{text}");
         }
     }
 

@@ -87,7 +87,7 @@ pub struct Settings {
     pub format: Option<String>,
     /// The field or column with the text.
     pub field: String,
-    /// A shard ends with the document that reaches so many tokens of the training split.
+    /// Shards end with the document that reaches so many tokens, of both splits together.
     pub shard_tokens: u64,
     /// Documents in a million that are held out.
     pub held_out_ppm: u32,
@@ -244,7 +244,11 @@ impl Manifest {
         }
     }
 
-    fn check(&self) -> std::result::Result<(), String> {
+    /// Checks it against itself: [`Manifest::open`] does. What is wrong comes back in words.
+    ///
+    /// # Errors
+    /// Another format or version, names that lead out of the folder, counts that cannot be or do not add up.
+    pub fn check(&self) -> std::result::Result<(), String> {
         if self.format != FORMAT || self.version != VERSION {
             let (format, version) = (shown(&self.format), self.version);
             return Err(format!("it is {format:?} version {version}, and this program reads {FORMAT:?} {VERSION}"));

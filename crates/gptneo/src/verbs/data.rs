@@ -1,0 +1,60 @@
+//! `gptneo data`: text to what training reads.
+
+mod bpe;
+mod tokenize;
+
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread;
+
+use gptneo_corpus::{Format, Source, Status, Watch};
+
+use crate::args::{DataArgs, DataVerb, HubArgs, SourceArgs};
+use crate::failure::Failure;
+use crate::load;
+use crate::progress::{Progress, Unit};
+use crate::verbs::World;
+
+pub(crate) fn run(args: &DataArgs, world: &World) -> Result<(), Failure> {
+    match &args.verb {
+        DataVerb::Tokenize(args) => tokenize::run(args, world),
+        DataVerb::Bpe(args) => bpe::run(args, world),
+    }
+}
+
+/// Where text comes from, and how many threads work on it.
+struct Plan {
+    sources: Vec<Source>,
+    format: Option<Format>,
+    workers: usize,
+}
+
+/// Finds the sources.
+fn plan(args: &SourceArgs, _hub: &HubArgs, world: &World) -> Result<Plan, Failure> {
+    let format = args.format.map(Format::from);
+    let sources = gptneo_corpus::find(&args.sources, format)?;
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = load::threads(args.workers, world.environment)?.unwrap_or_else(cores);
+    Ok(Plan { sources, format, workers })
+}
+
+/// A bar over the bytes of the sources.
+struct Bar(Mutex<Progress>);
+
+impl Bar {
+    fn new(what: &str, sources: &[Source]) -> Self {
+        let bytes = sources.iter().map(|source| source.bytes).sum();
+        Self(Mutex::new(Progress::new(what, bytes, Unit::Bytes)))
+    }
+}
+
+impl Watch for Bar {
+    fn resumed(&self, status: &Status) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).begin_at(status.bytes);
+    }
+
+    fn at(&self, status: &Status) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at(status.bytes);
+    }
+}
