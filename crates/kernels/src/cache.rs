@@ -1,7 +1,8 @@
 //! Keys and values of one layer, in pages of [`PAGE`] positions.
 //!
 //! A page holds for each head a block of keys, transposed (`[D][PAGE]`, so that neighbouring lanes are neighbouring keys and
-//! no sum of attention crosses lanes), then for each head a block of values (`[PAGE][D]`, rows padded to 8). Scales of
+//! no sum of attention crosses lanes), and after it a block of values (`[PAGE][D]`, rows padded to 8): a query that goes
+//! through the heads of a page reads its memory in order. Scales of
 //! [`CacheType::Q8_0`] follow the numbers of their block: for keys `[groups][PAGE]`, for values `[PAGE][groups]`, where a
 //! group is 32 channels of a head. Pages that were never written cost address space only.
 //!
@@ -96,13 +97,13 @@ impl Cache {
     /// The keys of one head of one page as they are stored.
     pub(crate) fn stored_keys(&self, page: u32, head: usize) -> Stored<'_> {
         let block = key_block(self.shape);
-        Stored::new(block, self.block(page, head * block.bytes(), block.bytes()))
+        Stored::new(block, self.block(page, head * head_bytes(self.shape), block.bytes()))
     }
 
     /// The values of one head of one page as they are stored.
     pub(crate) fn stored_values(&self, page: u32, head: usize) -> Stored<'_> {
         let block = value_block(self.shape);
-        let start = self.shape.heads * key_block(self.shape).bytes() + head * block.bytes();
+        let start = head * head_bytes(self.shape) + key_block(self.shape).bytes();
         Stored::new(block, self.block(page, start, block.bytes()))
     }
 
@@ -131,8 +132,13 @@ const fn value_block(shape: CacheShape) -> Block {
     Block { kind: shape.value, head_size: shape.head_size, width: padded(shape.head_size), keys: false }
 }
 
+/// Bytes of the keys and values of one head of one page.
+const fn head_bytes(shape: CacheShape) -> usize {
+    key_block(shape).bytes() + value_block(shape).bytes()
+}
+
 const fn page_bytes(shape: CacheShape) -> usize {
-    shape.heads * (key_block(shape).bytes() + value_block(shape).bytes())
+    shape.heads * head_bytes(shape)
 }
 
 /// Keys `[D][PAGE]` or values `[PAGE][padded D]` of one head of one page.
@@ -278,11 +284,11 @@ impl Writer<'_> {
         assert!(key.len() == self.shape.head_size && value.len() == self.shape.head_size, "one head of key and value");
         let slot = position % PAGE;
         let (keys, values) = (key_block(self.shape), value_block(self.shape));
-        let start = page * page_bytes(self.shape);
+        let start = page * page_bytes(self.shape) + head * head_bytes(self.shape);
         // SAFETY: passed on.
         unsafe {
-            self.put(keys, start + head * keys.bytes(), slot, key);
-            self.put(values, start + self.shape.heads * keys.bytes() + head * values.bytes(), slot, value);
+            self.put(keys, start, slot, key);
+            self.put(values, start + keys.bytes(), slot, value);
         }
     }
 

@@ -52,16 +52,24 @@ struct Tile {
     sequence: usize,
 }
 
+/// A tile and the heads that one claim takes through its keys.
+#[derive(Clone, Debug)]
+struct Item {
+    tile: Tile,
+    heads: Range<usize>,
+}
+
 /// Storage kept from call to call.
 pub(crate) struct Room {
     tiles: Vec<Tile>,
+    items: Vec<Item>,
     workers: Memory<f32>,
     partials: Memory<f32>,
 }
 
 impl Room {
     pub(crate) const fn new() -> Self {
-        Self { tiles: Vec::new(), workers: Memory::empty(), partials: Memory::empty() }
+        Self { tiles: Vec::new(), items: Vec::new(), workers: Memory::empty(), partials: Memory::empty() }
     }
 }
 
@@ -71,48 +79,72 @@ pub(crate) fn attend(team: &Team, args: &Attention<'_>, room: &mut Room) {
     cut_tiles(args.rows, &mut room.tiles);
     // The last queries see most keys: they go first, so that no worker is left with a long one.
     room.tiles.reverse();
+    group_heads(&room.tiles, args.heads.count, team.threads(), &mut room.items);
     let size = args.heads.size;
-    let slot = slot_len(TILE.min(args.rows.len()), size);
     let each = 2 * cache::scratch_len(size) + TILE * PAGE + 2 * slot_len(TILE, size);
     room.workers.reserve(each * team.threads(), "attention").expect("attention needs a few pages of scratch");
 
-    let items = room.tiles.len() * args.heads.count;
+    let items = room.items.len();
+    let slot = room.items.iter().map(|item| item.slots_len(size)).max().unwrap_or(0);
     let segments = room.tiles.iter().map(|tile| args.segments(tile).len()).max().unwrap_or(0);
     let split = team.threads() > 1 && segments > 1 && items < 4 * team.threads();
     if split {
         let len = items * segments * slot;
         room.partials.reserve(len, "attention").expect("attention needs scratch for a few queries");
     }
-    let (tiles, workers, partials) = (&room.tiles, room.workers.shared(), room.partials.shared());
+    let (items, workers, partials) = (&*room.items, room.workers.shared(), room.partials.shared());
     let next = AtomicUsize::new(0);
     team.run(|worker: &Worker<'_>| {
         // SAFETY: each worker has its own.
         let scratch = unsafe { workers.part(worker.index() * each, each) };
-        // All tiles of a head, then the next head: its keys and values stay in the cache.
-        let item = |index: usize| (tiles[index % tiles.len()], index / tiles.len());
         if !split {
-            while let Some(index) = worker.claim(&next, items) {
-                let (tile, head) = item(index);
-                args.isa.run(WholeTile { args, tile, head, scratch });
+            while let Some(index) = worker.claim(&next, items.len()) {
+                args.isa.run(WholeTile { args, item: &items[index], scratch });
             }
             return;
         }
-        while let Some(index) = worker.claim(&next, items * segments) {
-            let (tile, head) = item(index / segments);
-            let Some(segment) = args.segments(&tile).nth(index % segments) else { continue };
+        while let Some(index) = worker.claim(&next, items.len() * segments) {
+            let item = &items[index / segments];
+            let Some(segment) = args.segments(&item.tile).nth(index % segments) else { continue };
             // SAFETY: each slot belongs to one claim.
-            let out = unsafe { partials.part(index * slot, slot) };
-            args.isa.run(OneSegment { args, tile, head, segment, scratch, out });
+            let out = unsafe { partials.part(index * slot, item.slots_len(size)) };
+            args.isa.run(OneSegment { args, item, segment, scratch, out });
         }
         worker.barrier();
-        for index in worker.share(items) {
-            let (tile, head) = item(index);
-            let count = args.segments(&tile).len();
+        for index in worker.share(items.len()) {
+            let item = &items[index];
+            let count = args.segments(&item.tile).len();
             // SAFETY: the slots of an item belong to the worker whose share it is, after the barrier.
             let parts = unsafe { partials.part(index * segments * slot, count * slot) };
-            args.isa.run(MergeParts { args, tile, head, parts, slot });
+            args.isa.run(MergeParts { args, item, parts, slot });
         }
     });
+}
+
+/// Deals tiles and heads out.
+///
+/// Many queries: all tiles of a head, then the next head, whose keys and values stay in the cache. One query walks through
+/// memory, where the heads of a page lie side by side: it takes as many together as leave a few items for each worker.
+fn group_heads(tiles: &[Tile], heads: usize, workers: usize, items: &mut Vec<Item>) {
+    /// Items of single queries for each worker: fewer, and one would wait for another at the end.
+    const EACH: usize = 3;
+    items.clear();
+    for head in 0..heads {
+        let many = tiles.iter().filter(|tile| tile.count > 1);
+        items.extend(many.map(|&tile| Item { tile, heads: head..head + 1 }));
+    }
+    let single = tiles.iter().filter(|tile| tile.count == 1);
+    let group = (single.clone().count() * heads / (EACH * workers)).clamp(1, heads.min(TILE));
+    for &tile in single {
+        items.extend((0..heads).step_by(group).map(|head| Item { tile, heads: head..heads.min(head + group) }));
+    }
+}
+
+impl Item {
+    /// f32 of the running states of all its queries and heads.
+    fn slots_len(&self, size: usize) -> usize {
+        self.heads.len() * slot_len(self.tile.count, size)
+    }
 }
 
 /// Cuts the batch into tiles of neighbouring positions.
@@ -220,74 +252,76 @@ impl Attention<'_> {
             .map(move |i| pages.start.max(i * SEGMENT)..pages.end.min((i + 1) * SEGMENT))
     }
 
-    /// Runs the queries of a tile over some pages.
+    /// Runs the queries and heads of an item over some pages; `slots` has the running state of each head in turn.
     #[inline(always)]
-    fn run_pages<S: Simd>(
-        &self,
-        s: S,
-        tile: Tile,
-        head: usize,
-        pages: Range<usize>,
-        scratch: &mut [f32],
-        state: &mut State<'_>,
-    ) {
+    fn run_pages<S: Simd>(&self, s: S, item: &Item, pages: Range<usize>, scratch: &mut [f32], slots: &mut [f32]) {
+        let tile = item.tile;
         let (size, width, count) = (self.heads.size, padded(self.heads.size), tile.count);
         let (keys, rest) = scratch.split_at_mut(cache::scratch_len(size));
         let (values, rest) = rest.split_at_mut(cache::scratch_len(size));
         let scores = &mut rest[..TILE * PAGE];
         let stride = self.heads.count * size;
-        let queries = &self.query[tile.row * stride + head * size..][..(count - 1) * stride + size];
         let table: PageTable<'_> = self.rows.tables[tile.sequence];
         let mut fade = [1.0f32; TILE];
-        state.clear();
+        let slot = slot_len(count, size);
+        slots.chunks_exact_mut(slot).for_each(|slot| State::over(slot, count, size).clear());
         for page in pages.clone() {
             let base = page * PAGE;
             // The slots that some query of the tile sees: all of them were written.
             let seen =
                 self.reach.first_key(tile.position).saturating_sub(base)..(tile.position + count - base).min(PAGE);
             let place = cache_page(table, page);
-            // One query walks through memory: while it is at the keys, the values are fetched, and then the next keys. It
-            // widens in registers; the arithmetic is that of many.
-            let (keys_here, values_here) = (self.cache.stored_keys(place, head), self.cache.stored_values(place, head));
-            match keys_here {
-                Stored::Floats(keys) if count == 1 => score_one(s, queries, keys, scores, values_here.start()),
-                Stored::Halves(keys) if count == 1 => score_one(s, queries, keys, scores, values_here.start()),
-                Stored::Steps(keys) if count == 1 => score_one_in_steps(s, queries, keys, scores, values_here.start()),
-                stored => score_page(s, queries, stride, size, stored.widen(s, keys), scores, count),
-            }
-            for i in 0..count {
-                let position = tile.position + i;
-                let own = self.reach.first_key(position).saturating_sub(base).min(PAGE)
-                    ..(position + 1).saturating_sub(base).min(PAGE);
-                let scores = &mut scores[i * PAGE..][..PAGE];
-                fade[i] = if own.is_empty() {
-                    scores.fill(0.0);
-                    1.0
-                } else {
-                    weigh(s, scores, own, self.scale, &mut state.max[i], &mut state.sum[i])
-                };
-            }
-            let next = if page + 1 < pages.end { cache_page(table, page + 1) } else { place };
-            let next = self.cache.stored_keys(next, head).start();
-            let scratch = &mut *values;
-            let values = &mut *state.values;
-            match values_here {
-                Stored::Floats(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
-                Stored::Halves(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
-                Stored::Steps(here) if count == 1 => {
-                    add_steps_to_one(s, scores, fade[0], here, seen, scratch, values, next);
+            let next_place = if page + 1 < pages.end { cache_page(table, page + 1) } else { place };
+            for (head, slot) in item.heads.clone().zip(slots.chunks_exact_mut(slot)) {
+                let state = State::over(slot, count, size);
+                let queries = &self.query[tile.row * stride + head * size..][..(count - 1) * stride + size];
+                // One query walks through memory: while it is at the keys, the values are fetched, and then the next keys.
+                // It widens in registers; the arithmetic is that of many.
+                let (keys_here, values_here) =
+                    (self.cache.stored_keys(place, head), self.cache.stored_values(place, head));
+                let ahead = values_here.start();
+                match keys_here {
+                    Stored::Floats(keys) if count == 1 => score_one(s, queries, keys, scores, ahead),
+                    Stored::Halves(keys) if count == 1 => score_one(s, queries, keys, scores, ahead),
+                    Stored::Steps(keys) if count == 1 => score_one_in_steps(s, queries, keys, scores, ahead),
+                    stored => score_page(s, queries, stride, size, stored.widen(s, keys), scores, count),
                 }
-                stored => add_values(s, scores, &fade, stored.widen(s, scratch), width, seen, values, count),
+                for i in 0..count {
+                    let position = tile.position + i;
+                    let own = self.reach.first_key(position).saturating_sub(base).min(PAGE)
+                        ..(position + 1).saturating_sub(base).min(PAGE);
+                    let scores = &mut scores[i * PAGE..][..PAGE];
+                    fade[i] = if own.is_empty() {
+                        scores.fill(0.0);
+                        1.0
+                    } else {
+                        weigh(s, scores, own, self.scale, &mut state.max[i], &mut state.sum[i])
+                    };
+                }
+                let next = match head + 1 {
+                    next if next < item.heads.end => self.cache.stored_keys(place, next),
+                    _ => self.cache.stored_keys(next_place, item.heads.start),
+                };
+                let (next, seen) = (next.start(), seen.clone());
+                let scratch = &mut *values;
+                let values = &mut *state.values;
+                match values_here {
+                    Stored::Floats(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
+                    Stored::Halves(here) if count == 1 => add_to_one(s, scores, fade[0], here, seen, values, next),
+                    Stored::Steps(here) if count == 1 => {
+                        add_steps_to_one(s, scores, fade[0], here, seen, scratch, values, next);
+                    }
+                    stored => add_values(s, scores, &fade, stored.widen(s, scratch), width, seen, values, count),
+                }
             }
         }
     }
 }
 
-/// One tile and head over all it sees.
+/// An item over all it sees.
 struct WholeTile<'a, 'b> {
     args: &'a Attention<'b>,
-    tile: Tile,
-    head: usize,
+    item: &'a Item,
     scratch: &'a mut [f32],
 }
 
@@ -296,29 +330,47 @@ impl Body for WholeTile<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { args, tile, head, scratch } = self;
+        let Self { args, item, scratch } = self;
         let size = args.heads.size;
         let (states, scratch) = scratch.split_at_mut(2 * slot_len(TILE, size));
         let (total, part) = states.split_at_mut(slot_len(TILE, size));
-        let mut total = State::over(total, tile.count, size);
-        let mut part = State::over(part, tile.count, size);
-        for (i, segment) in args.segments(&tile).enumerate() {
-            args.run_pages(s, tile, head, segment, scratch, &mut part);
+        let (mut total, mut part) = (&mut total[..item.slots_len(size)], &mut part[..item.slots_len(size)]);
+        for (i, segment) in args.segments(&item.tile).enumerate() {
+            args.run_pages(s, item, segment, scratch, part);
             if i == 0 {
                 std::mem::swap(&mut total, &mut part);
             } else {
-                total.merge(s, &part);
+                item.merge(s, size, total, part);
             }
         }
-        total.finish(args, tile, head);
+        item.finish(args, total);
     }
 }
 
-/// One tile and head over one segment, its state left in a slot.
+impl Item {
+    /// Takes the keys of a later segment in.
+    #[inline(always)]
+    fn merge<S: Simd>(&self, s: S, size: usize, total: &mut [f32], later: &mut [f32]) {
+        let (count, slot) = (self.tile.count, slot_len(self.tile.count, size));
+        for (total, later) in total.chunks_exact_mut(slot).zip(later.chunks_exact_mut(slot)) {
+            State::over(total, count, size).merge(s, &State::over(later, count, size));
+        }
+    }
+
+    /// Divides by the sums and writes the heads of the queries.
+    #[inline(always)]
+    fn finish(&self, args: &Attention<'_>, slots: &mut [f32]) {
+        let (count, size) = (self.tile.count, args.heads.size);
+        for (head, slot) in self.heads.clone().zip(slots.chunks_exact_mut(slot_len(count, size))) {
+            State::over(slot, count, size).finish(args, self.tile, head);
+        }
+    }
+}
+
+/// An item over one segment, its states left in a slot.
 struct OneSegment<'a, 'b> {
     args: &'a Attention<'b>,
-    tile: Tile,
-    head: usize,
+    item: &'a Item,
     segment: Range<usize>,
     scratch: &'a mut [f32],
     out: &'a mut [f32],
@@ -329,17 +381,15 @@ impl Body for OneSegment<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { args, tile, head, segment, scratch, out } = self;
-        let mut state = State::over(out, tile.count, args.heads.size);
-        args.run_pages(s, tile, head, segment, scratch, &mut state);
+        let Self { args, item, segment, scratch, out } = self;
+        args.run_pages(s, item, segment, scratch, out);
     }
 }
 
-/// The states of the segments of one tile and head, merged in order.
+/// The states of the segments of an item, merged in order.
 struct MergeParts<'a, 'b> {
     args: &'a Attention<'b>,
-    tile: Tile,
-    head: usize,
+    item: &'a Item,
     /// One slot after the other.
     parts: &'a mut [f32],
     slot: usize,
@@ -350,13 +400,13 @@ impl Body for MergeParts<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { args, tile, head, parts, slot } = self;
+        let Self { args, item, parts, slot } = self;
         let size = args.heads.size;
-        let mut slots = parts.chunks_exact_mut(slot).map(|slot| State::over(slot, tile.count, size));
-        let mut total = slots.next().expect("every query sees itself");
-        for part in slots {
-            total.merge(s, &part);
+        let (total, later) = parts.split_at_mut(slot);
+        let total = &mut total[..item.slots_len(size)];
+        for part in later.chunks_exact_mut(slot) {
+            item.merge(s, size, total, &mut part[..item.slots_len(size)]);
         }
-        total.finish(args, tile, head);
+        item.finish(args, total);
     }
 }
