@@ -74,6 +74,13 @@ impl Rows {
         self.counted
     }
 
+    /// The same rows with targets changed by `change`; those that count for nothing are left.
+    #[must_use]
+    pub fn with_targets(mut self, change: impl Fn(u32) -> u32) -> Self {
+        self.targets.iter_mut().filter(|target| **target != IGNORE).for_each(|target| *target = change(*target));
+        self
+    }
+
     fn segment(&mut self, ids: &[u32], targets: &[u32]) {
         debug_assert_eq!(ids.len(), targets.len());
         self.ids.extend_from_slice(ids);

@@ -107,10 +107,11 @@ impl Watch {
         if !norm.is_finite() {
             return Err(Alarm::NormNotFinite);
         }
-        if let Some((mean, deviations)) = far(&self.losses, guard, loss) {
+        if let Some((mean, deviations)) = far(&self.losses, guard, loss, 0.02) {
             return Err(Alarm::LossSpike { value: loss, mean, deviations });
         }
-        if let Some((mean, deviations)) = far(&self.norms, guard, norm) {
+        // Norms of good batches differ more than their losses.
+        if let Some((mean, deviations)) = far(&self.norms, guard, norm, 0.25) {
             return Err(Alarm::NormSpike { value: norm, mean, deviations });
         }
         Ok(())
@@ -124,8 +125,9 @@ fn remember(values: &mut VecDeque<f64>, value: f64, window: usize) {
     }
 }
 
-/// Mean of the window and deviations above it, if the value is too far. A window that is not full yet judges nothing.
-fn far(values: &VecDeque<f64>, guard: &Guard, value: f64) -> Option<(f64, f64)> {
+/// Mean of the window and deviations above it, if the value is too far. A window that is not full yet judges nothing; a
+/// deviation counts as at least `least` of the mean.
+fn far(values: &VecDeque<f64>, guard: &Guard, value: f64, least: f64) -> Option<(f64, f64)> {
     if guard.deviations == 0.0 || values.len() < guard.window {
         return None;
     }
@@ -133,7 +135,7 @@ fn far(values: &VecDeque<f64>, guard: &Guard, value: f64) -> Option<(f64, f64)> 
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
     // A window of nearly equal values must not make every change a spike.
-    let deviation = variance.sqrt().max(0.01 * mean.abs());
+    let deviation = variance.sqrt().max(least * mean.abs());
     let deviations = (value - mean) / deviation;
     (deviations > guard.deviations).then_some((mean, deviations))
 }

@@ -1,8 +1,8 @@
 //! The loop: from token shards to a model, never losing a step.
 //!
 //! A [`Recipe`] says what is trained, on what and how; [`Data`] reads its shards; a [`Trainer`] makes the network, goes on
-//! from the newest whole checkpoint, and steps. It is generic over the device and the ranks; an [`Observer`] is told what
-//! happens. A [`MemoryPlan`] says beforehand what a run takes.
+//! from the newest whole checkpoint, and steps. It is generic over the device and the ranks; an observer (see
+//! `gptneo_runs`) is told what happens. A [`MemoryPlan`] says beforehand what a run takes.
 //!
 //! What a run computes follows from its recipe and its data: interrupted anywhere, it ends with the same bits.
 #![forbid(unsafe_code)]
@@ -22,10 +22,12 @@ pub mod schedule;
 mod state;
 pub mod store;
 mod trainer;
+mod work;
 
 pub use data::{Data, Examples, Rows};
 pub use error::TrainError;
 pub use plan::{MemoryPlan, options, plan, what_fits};
 pub use recipe::{Recipe, RecipeError};
 pub use state::State;
-pub use trainer::{Ended, First, Observer, Parts, Resume, Scores, Trainer, checkpoints, log_file};
+pub use trainer::{Ended, First, Parts, Resume, Scores, Trainer, checkpoints, log_file};
+pub use work::operations_per_token;

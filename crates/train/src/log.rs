@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gptneo_runs::{Evaluation, Event, Level, Message, Sample, StepMetrics};
 use serde::Serialize;
 
 use crate::error::TrainError;
@@ -88,6 +89,39 @@ pub enum Line {
         /// When.
         clock: Clock,
     },
+}
+
+impl Line {
+    /// The same for observers. `share_of_peak` of a token a second, where the machine's peak is known.
+    pub fn event(&self, share_of_peak: Option<f64>) -> Event {
+        match self {
+            Line::Step { step, loss, gradient_norm, learning_rate, sequences, tokens, clock } => {
+                let tokens_per_second = clock.tokens_per_s.unwrap_or(0.0);
+                Event::Step(StepMetrics {
+                    step: *step,
+                    tokens: *tokens,
+                    loss: *loss,
+                    gradient_norm: *gradient_norm,
+                    learning_rate: *learning_rate,
+                    tokens_per_second,
+                    share_of_peak: share_of_peak.map(|share| share * tokens_per_second),
+                    more: vec![("sequences".to_owned(), *sequences as f64)],
+                })
+            }
+            Line::Alarm { step, what, done, documents, .. } => {
+                let text = format!("step {step}: {what} ({done}); in {}", documents.join(", "));
+                Event::Message(Message { level: Level::Warning, step: Some(*step), text })
+            }
+            Line::Evaluation { step, loss, bits_per_byte, scores, .. } => {
+                let own = [("loss".to_owned(), *loss), ("bits_per_byte".to_owned(), *bits_per_byte)];
+                let values = own.into_iter().chain(scores.clone()).collect();
+                Event::Evaluation(Evaluation { step: *step, on: "held_out".to_owned(), values })
+            }
+            Line::Sample { step, prompt, text, .. } => {
+                Event::Sample(Sample { step: *step, prompt: prompt.clone(), text: text.clone() })
+            }
+        }
+    }
 }
 
 /// The file.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use gptneo_device::train::{AdaFactor, AdamW, Muon, TrainDevice};
+use gptneo_device::train::{AdaFactor, AdamW, Muon, MuonRoom, TrainDevice};
 use gptneo_device::{Collective, View, ViewMut};
 use gptneo_model::training::{Kind as Part, Layout, Parameters, Slot};
 
@@ -81,7 +81,7 @@ pub(crate) struct Optimizer<D: TrainDevice> {
     pieces: Vec<Vec<Piece>>,
     /// The first and the second field of every piece.
     state: [D::Buffer; 2],
-    scratch: Option<D::Buffer>,
+    room: Option<MuonRoom<D::Buffer>>,
 }
 
 /// Gives some values of a saved tensor.
@@ -102,7 +102,8 @@ pub(crate) struct Update {
 pub(crate) fn state_bytes(recipe: &OptimizerRecipe, layout: &Layout, ranks: usize) -> u64 {
     let pieces = |shard: &Range<usize>| state_lens(&cut(recipe, layout, shard)).iter().sum::<usize>();
     let most = shards(recipe, layout, ranks).iter().map(pieces).max().unwrap_or(0);
-    4 * (most + scratch_len(recipe, layout)) as u64
+    let room = muon_shape(recipe, layout).map_or(0, |(rows, cols)| 2 * (rows * cols + rows * rows));
+    4 * (most + room) as u64
 }
 
 /// The ranges that ranks update: cut anywhere, or between parameters where a parameter must stay whole.
@@ -152,15 +153,13 @@ fn state_lens(pieces: &[Piece]) -> [usize; 2] {
     [of(0), of(1)]
 }
 
-fn scratch_len(recipe: &OptimizerRecipe, layout: &Layout) -> usize {
-    let of = |slot: &Slot| match Method::of(recipe.kind, slot) {
-        Method::Muon => {
-            let (rows, cols) = matrix(slot);
-            Muon::scratch_len(rows, cols)
-        }
-        _ => 0,
-    };
-    layout.trained_slots().map(of).max().unwrap_or(0)
+/// A shape whose room is enough for every matrix that Muon updates.
+fn muon_shape(recipe: &OptimizerRecipe, layout: &Layout) -> Option<(usize, usize)> {
+    let matrices = layout.trained_slots().filter(|slot| Method::of(recipe.kind, slot) == Method::Muon).map(matrix);
+    let (area, short) =
+        matrices.fold((0, 0), |(area, short), (rows, cols)| (area.max(rows * cols), short.max(rows.min(cols))));
+    // A matrix has at least its shorter side squared, so the other side is no shorter.
+    (short > 0).then(|| (short, area.div_ceil(short)))
 }
 
 /// Rows and columns; a vector is one row.
@@ -185,13 +184,10 @@ impl<D: TrainDevice> Optimizer<D> {
     ) -> Result<Self, TrainError> {
         let shards = shards(&recipe, layout, ranks);
         let pieces: Vec<_> = shards.iter().map(|shard| cut(&recipe, layout, shard)).collect();
-        let scratch = match scratch_len(&recipe, layout) {
-            0 => None,
-            len => Some(device.buffer(len)?),
-        };
+        let room = muon_shape(&recipe, layout).map(|(rows, cols)| MuonRoom::new(device, rows, cols)).transpose()?;
         let [first, second] = state_lens(&pieces[rank]);
         let state = [device.buffer(first)?, device.buffer(second)?];
-        Ok(Self { recipe, rank, shards, pieces, state, scratch })
+        Ok(Self { recipe, rank, shards, pieces, state, room })
     }
 
     /// Whether each rank updates a part of the weights alone.
@@ -205,16 +201,7 @@ impl<D: TrainDevice> Optimizer<D> {
     }
 
     /// Updates this rank's shard of the weights.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub(crate) fn step(
-        &mut self,
-        device: &D,
-        layout: &Layout,
-        parameters: &mut Parameters<D>,
-        update: Update,
-    ) -> Result<(), TrainError> {
+    pub(crate) fn step(&mut self, device: &D, layout: &Layout, parameters: &mut Parameters<D>, update: Update) {
         let slots: Vec<&Slot> = layout.trained_slots().collect();
         let OptimizerRecipe { kind, beta1, beta2, eps, weight_decay, decay_all, .. } = self.recipe;
         let correction = |beta: f32| (1.0 - f64::from(beta).powf(update.number as f64)) as f32;
@@ -251,13 +238,12 @@ impl<D: TrainDevice> Optimizer<D> {
                 Method::Muon => {
                     let Kind::Muon { momentum } = kind else { unreachable!("the method comes from the kind") };
                     let step = Muon { rate, momentum, decay, gradient_scale };
-                    let scratch = self.scratch.as_mut().expect("made for the largest matrix");
+                    let room = self.room.as_mut().expect("made for every matrix");
                     let momentum = ViewMut::at(&mut self.state[0], piece.at[0]);
-                    device.muon(rows, cols, step, gradient, weight, momentum, scratch)?;
+                    device.muon(rows, cols, step, gradient, weight, momentum, room);
                 }
             }
         }
-        Ok(())
     }
 
     /// Names and shapes of the whole state.

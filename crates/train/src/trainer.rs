@@ -18,6 +18,7 @@ use gptneo_device::Collective;
 use gptneo_device::train::TrainDevice;
 use gptneo_model::Config;
 use gptneo_model::training::{Network, Snapshot};
+use gptneo_runs::{Event, Level, Message, Observer};
 use gptneo_text::Tokenizer;
 
 use crate::data::Examples;
@@ -41,14 +42,6 @@ pub enum Resume {
     Auto,
 }
 
-/// Who watches a run. Only rank 0 has one that does anything.
-pub trait Observer {
-    /// A line went to the log.
-    fn line(&mut self, line: &Line);
-    /// Something that is not a part of the run's log: a resumed run, a damaged checkpoint, a save that failed.
-    fn message(&mut self, text: &str);
-}
-
 /// Scores the weights after an evaluation: names and values that go to the log.
 pub type Scores<'a> = &'a mut dyn FnMut(&Snapshot) -> Result<Vec<(String, f64)>, TrainError>;
 
@@ -70,8 +63,10 @@ pub struct Parts<'a, D: TrainDevice> {
     pub another_device: &'a mut dyn FnMut() -> Result<D, TrainError>,
     /// Scores the weights after each evaluation.
     pub scores: Option<Scores<'a>>,
-    /// Who watches.
+    /// Who watches. Only rank 0 says anything.
     pub observer: &'a mut dyn Observer,
+    /// Operations a second of all ranks' machines together, where that is known.
+    pub peak: Option<f64>,
 }
 
 /// How a run ended.
@@ -105,6 +100,8 @@ pub struct Trainer<'a, D: TrainDevice> {
     another_device: &'a mut dyn FnMut() -> Result<D, TrainError>,
     scores: Option<Scores<'a>>,
     observer: &'a mut dyn Observer,
+    /// Share of the machines' peak that one token a second takes.
+    share_of_peak: Option<f64>,
     /// Where the run began, for going back to its very beginning.
     first: begin::First<'a>,
 }
@@ -180,7 +177,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
     /// stand. The last save of a run must succeed.
     fn save(&mut self, scheduled: bool) -> Result<(), TrainError> {
         if let Err(error) = self.saver.wait() {
-            self.observer.message(&format!("a checkpoint could not be saved, the older ones stand: {error}"));
+            self.say(Level::Warning, format!("a checkpoint could not be saved, the older ones stand: {error}"));
         }
         if let Some(log) = &mut self.log {
             self.state.log_bytes = log.sync()?;
@@ -191,7 +188,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
         let last = self.state.step == self.recipe.schedule.steps || !scheduled;
         match saved {
             Err(error @ TrainError::Io { .. }) if !last && !background => {
-                self.observer.message(&format!("a checkpoint could not be saved, the older ones stand: {error}"));
+                self.say(Level::Warning, format!("a checkpoint could not be saved, the older ones stand: {error}"));
                 Ok(())
             }
             other => other.map(|_| ()),
@@ -206,10 +203,18 @@ impl<D: TrainDevice> Trainer<'_, D> {
         self.saver.wait().map(|_| ())
     }
 
+    /// Tells observers something that is not a part of the log: a resumed run, a damaged checkpoint, a save that failed.
+    fn say(&mut self, level: Level, text: String) {
+        if self.ranks.rank() == 0 {
+            let step = Some(self.state.step);
+            self.observer.observe(&Event::Message(Message { level, step, text }));
+        }
+    }
+
     fn write(&mut self, line: &Line) -> Result<(), TrainError> {
         if let Some(log) = &mut self.log {
             log.write(line)?;
-            self.observer.line(line);
+            self.observer.observe(&line.event(self.share_of_peak));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use gptneo_checkpoint::Checkpoint;
 use gptneo_device::train::TrainDevice;
 use gptneo_model::training::{Initial, Network};
 use gptneo_model::{Config, TensorSource};
+use gptneo_runs::{Event, Level, Started};
 
 use super::{Parts, Resume, Trainer, check, checkpoints, log_file};
 use crate::error::TrainError;
@@ -16,6 +17,7 @@ use crate::recipe::{Initialisation, Recipe};
 use crate::saver::{OPTIMIZER, Saver};
 use crate::state::State;
 use crate::store::{Found, Store, read_state};
+use crate::work::operations_per_token;
 
 /// The first weights of a run.
 pub enum First<'a> {
@@ -37,7 +39,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         resume: Resume,
         parts: Parts<'a, D>,
     ) -> Result<Self, TrainError> {
-        let Parts { device, ranks, examples, files, tokenizer, extra, another_device, scores, observer } = parts;
+        let Parts { device, ranks, examples, files, tokenizer, extra, another_device, scores, observer, peak } = parts;
         check(&recipe, &config, ranks.size())?;
         let store = Store::new(files.clone(), checkpoints(&recipe.output));
         if resume == Resume::Never && (log_file(&recipe.output).exists() || !store.list()?.is_empty()) {
@@ -46,6 +48,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         let network = Network::new(device, config, options(&recipe))?;
         let optimizer =
             Optimizer::new(network.device(), recipe.optimizer, network.layout(), ranks.rank(), ranks.size())?;
+        let share_of_peak = peak.map(|peak| operations_per_token(network.config(), recipe.data.sequence) / peak);
         let saver = Saver::new(store, recipe.checkpoint, extra);
         let mut trainer = Self {
             recipe,
@@ -61,13 +64,12 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
             another_device,
             scores,
             observer,
+            share_of_peak,
             first,
         };
-        match trainer.newest()? {
-            Some(found) => {
-                trainer.restore(&found)?;
-                trainer.observer.message(&format!("goes on from {}", found.path.display()));
-            }
+        let newest = trainer.newest()?;
+        match &newest {
+            Some(found) => trainer.restore(found)?,
             None => trainer.begin()?,
         }
         if trainer.ranks.rank() == 0 {
@@ -77,16 +79,32 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         }
         // Every rank has read what it needs before rank 0 writes.
         trainer.ranks.barrier()?;
+        trainer.tell_start(newest.as_ref());
         Ok(trainer)
+    }
+
+    fn tell_start(&mut self, from: Option<&Found>) {
+        if self.ranks.rank() != 0 {
+            return;
+        }
+        let Recipe { name, schedule, .. } = &self.recipe;
+        let started =
+            Started { name: name.clone(), after_step: self.state.step, steps: Some(schedule.steps), tokens: None };
+        self.observer.observe(&Event::Started(started));
+        if let Some(found) = from {
+            self.say(Level::Info, format!("goes on from {}", found.path.display()));
+        }
     }
 
     /// The newest whole checkpoint. Rank 0 looks, since only it checks every byte; the others take the step it names.
     fn newest(&mut self) -> Result<Option<Found>, TrainError> {
         let found = if self.ranks.rank() == 0 {
-            let observer = &mut self.observer;
-            self.saver.store().newest_whole(|damaged, why| {
-                observer.message(&format!("{} is damaged and passed over: {why}", damaged.path.display()));
-            })?
+            let mut damages = Vec::new();
+            let newest = self.saver.store().newest_whole(|damaged, why| {
+                damages.push(format!("{} is damaged and passed over: {why}", damaged.path.display()));
+            })?;
+            damages.into_iter().for_each(|text| self.say(Level::Warning, text));
+            newest
         } else {
             None
         };

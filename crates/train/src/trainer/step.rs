@@ -7,6 +7,7 @@ use gptneo_device::collective::{CollectiveError, Pending};
 use gptneo_device::train::TrainDevice;
 use gptneo_device::{Collective, View};
 use gptneo_model::training::{NextToken, StepKey, Write};
+use gptneo_runs::Level;
 use gptneo_text::shards::share;
 
 use super::{Trainer, clock};
@@ -128,7 +129,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
         let gradient_scale = if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 };
         let update = Update { number: self.state.updates, rate, gradient_scale };
         let (device, layout, parameters) = self.network.parts();
-        self.optimizer.step(device, layout, parameters, update)?;
+        self.optimizer.step(device, layout, parameters, update);
         if self.optimizer.is_sharded() {
             self.ranks.all_gather(device, &mut parameters.trained, self.optimizer.shards())?;
         }
@@ -197,7 +198,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
     /// The checkpoint to go back to: the newest whole one that was due; `None` is the beginning of the run.
     fn target(&mut self) -> Result<Option<crate::store::Found>, TrainError> {
         if let Err(error) = self.saver.wait() {
-            self.observer.message(&format!("a checkpoint could not be saved, the older ones stand: {error}"));
+            self.say(Level::Warning, format!("a checkpoint could not be saved, the older ones stand: {error}"));
         }
         // Rank 0 may still have been writing.
         self.ranks.barrier()?;
