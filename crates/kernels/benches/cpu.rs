@@ -1,7 +1,7 @@
 //! What the CPU reaches beside what the machine could: `cargo bench -p gptneo-kernels --bench cpu [-- WORD...]`.
 //!
-//! Each WORD (`team`, `limits`, `gemm`, `gemv`, `attention`, `small`) picks a table; without one all are printed. Times
-//! are medians. `gemm` is the crate of that name with rayon, on as many threads.
+//! Each WORD (`team`, `limits`, `orders`, `gemm`, `gemv`, `attention`, `small`) picks a table; without one all are printed. A
+//! number picks the threads, the name of an instruction set that. Times are medians. `gemm` is the crate of that name with rayon, on as many threads.
 #![allow(unsafe_code, reason = "the crate gemm takes pointers")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints tables, and stops at a fault")]
 
@@ -11,14 +11,20 @@ use std::time::Instant;
 use gptneo_device::{
     Activation, Attend, Bytes, CacheShape, CacheType, DType, Device, Heads, Matrix, Norm, PAGE, PageTable, Reach, Rows,
 };
-use gptneo_kernels::{Buffer, Cpu, CpuOptions, Weight, measure};
+use gptneo_kernels::gemm_bench::{Case, Order};
+use gptneo_kernels::{Buffer, Cpu, CpuOptions, Isa, Weight, measure};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wants = |word: &str| words.is_empty() || words.iter().any(|w| w == word);
+    let isa = words.iter().find_map(|word| word.parse::<Isa>().ok());
+    let only = words.iter().find_map(|word| word.parse::<usize>().ok());
+    let tables: Vec<&String> =
+        words.iter().filter(|word| word.parse::<Isa>().is_err() && word.parse::<usize>().is_err()).collect();
+    let wants = |word: &str| tables.is_empty() || tables.iter().any(|w| *w == word);
     let most = Cpu::new(CpuOptions::default()).unwrap().threads();
-    for threads in (0..).map(|i| 1 << i).take_while(|&threads| threads <= most) {
-        let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap();
+    let all = (0..).map(|i| 1 << i).take_while(|&threads| threads <= most);
+    for threads in all.filter(|&threads| only.is_none_or(|only| only == threads)) {
+        let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa }).unwrap();
         println!("\n## {}", cpu.describe());
         if wants("limits") {
             println!("read {:.1} GB/s", measure::read_gb_per_s(&cpu).unwrap());
@@ -26,6 +32,9 @@ fn main() {
         }
         if wants("team") {
             team(&cpu);
+        }
+        if wants("orders") {
+            orders(&cpu);
         }
         if wants("gemm") {
             matrices(&cpu);
@@ -100,23 +109,58 @@ fn matrices(cpu: &Cpu) {
                 let w = weight(cpu, dtype, rows, cols);
                 print!(" {:8.1}", work / median(9, || cpu.linear(tokens, &x, &w, None, 0..rows, &mut out)));
             }
-            let (w, mut out) = (noise(rows * cols), vec![0.0f32; tokens * rows]);
-            let parallel = match cpu.threads() {
-                1 => gemm::Parallelism::None,
-                threads => gemm::Parallelism::Rayon(threads),
-            };
-            let x = x.as_slice();
-            // SAFETY: the strides describe the three slices.
-            let seconds = median(9, || unsafe {
-                let (n, m, k) = (rows as isize, 1, cols as isize);
-                let (a, b, c) = (x.as_ptr(), w.as_ptr(), out.as_mut_ptr());
-                gemm::gemm(
-                    tokens, rows, cols, c, m, n, false, a, m, k, b, k, m, 0.0, 1.0, false, false, false, parallel,
-                );
-            });
-            println!(" {:8.1}", work / seconds);
-            black_box(&out);
+            println!(" {:8.1}", work / median(9, oracle(cpu, Order::Nt, tokens, cols, rows)));
         }
+    }
+}
+
+/// The products of training at the shapes of 125M and 1.3B: a layer, the gradient of its input, and that of its weight.
+fn orders(cpu: &Cpu) {
+    let peak = measure::f32_gflop_per_s(cpu);
+    println!("GFLOP/s, the registers do {peak:.1}; beside each the crate gemm");
+    println!("{:>6} {:>6} {:>6} {:>16} {:>16} {:>16}", "tokens", "in", "out", "x W^T", "dy W", "dy^T x");
+    for tokens in [512, 1024] {
+        for (cols, rows) in
+            [(768, 2304), (768, 768), (768, 3072), (3072, 768), (2048, 2048), (2048, 8192), (8192, 2048)]
+        {
+            print!("{tokens:6} {cols:6} {rows:6}");
+            let products =
+                [(Order::Nt, tokens, cols, rows), (Order::Nn, tokens, rows, cols), (Order::Tn, rows, tokens, cols)];
+            for (order, m, k, n) in products {
+                let work = 2.0 * (m * k * n) as f64 / 1e9;
+                let times = if work < 10.0 { 7 } else { 3 };
+                let mut case = Case::new(cpu, order, m, k, n).unwrap();
+                let ours = work / median(times, || case.run(cpu));
+                print!(" {ours:8.1} {:7.1}", work / median(times, oracle(cpu, order, m, k, n)));
+            }
+            println!();
+        }
+    }
+}
+
+/// The same product by the crate gemm.
+fn oracle(cpu: &Cpu, order: Order, m: usize, k: usize, n: usize) -> impl FnMut() + use<> {
+    let (a, b, mut c) = (noise(m * k), noise(k * n), vec![0.0f32; m * n]);
+    let parallel = match cpu.threads() {
+        1 => gemm::Parallelism::None,
+        threads => gemm::Parallelism::Rayon(threads),
+    };
+    let ((a_col, a_row), (b_col, b_row)) = match order {
+        Order::Nn => ((1, k), (1, n)),
+        Order::Nt => ((1, k), (k, 1)),
+        Order::Tn => ((m, 1), (1, n)),
+    };
+    let [a_col, a_row, b_col, b_row] = [a_col, a_row, b_col, b_row].map(|stride| stride as isize);
+    move || {
+        let (a, b, to) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+        // SAFETY: the strides describe the three buffers.
+        unsafe {
+            gemm::gemm(
+                m, n, k, to, 1, n as isize, false, a, a_col, a_row, b, b_col, b_row, 0.0, 1.0, false, false, false,
+                parallel,
+            );
+        }
+        black_box(&c);
     }
 }
 

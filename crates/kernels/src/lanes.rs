@@ -13,8 +13,6 @@ pub(crate) trait Lanes: Copy {
     type V: Copy;
     /// f32 in a register.
     const WIDTH: usize;
-    /// Registers there are, of which a body may fill all.
-    const REGISTERS: usize;
 
     fn splat(self, x: f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -49,19 +47,18 @@ impl Isa {
                 // SAFETY: the machine was just seen to have all of these.
                 unsafe { x86::on_avx512(body) }
             }
-            _ => body.run(Eight::<_, 16>(Plain)),
+            _ => body.run(Eight(Plain)),
         }
     }
 }
 
-/// [`Simd`] with `R` registers.
+/// The eight lanes of [`Simd`].
 #[derive(Clone, Copy)]
-struct Eight<S, const R: usize>(S);
+struct Eight<S>(S);
 
-impl<S: Simd, const R: usize> Lanes for Eight<S, R> {
+impl<S: Simd> Lanes for Eight<S> {
     type V = S::F;
     const WIDTH: usize = LANES;
-    const REGISTERS: usize = R;
 
     #[inline(always)]
     fn splat(self, x: f32) -> S::F {
@@ -97,7 +94,7 @@ mod x86 {
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) fn on_avx2<B: WideBody>(body: B) -> B::Out {
         // SAFETY: this function's own features are those the token vouches for.
-        body.run(Eight::<_, 16>(unsafe { Avx2::new() }))
+        body.run(Eight(unsafe { Avx2::new() }))
     }
 
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")]
@@ -112,7 +109,6 @@ mod x86 {
     impl Lanes for Sixteen {
         type V = __m512;
         const WIDTH: usize = 16;
-        const REGISTERS: usize = 32;
 
         #[inline(always)]
         fn splat(self, x: f32) -> __m512 {

@@ -36,7 +36,7 @@ use crate::finish::Finish;
 use crate::isa::Isa;
 use crate::memory::Shared;
 use crate::team::Worker;
-use kernel::{Block, CHAINS, Tile};
+use kernel::{Block, CHAINS, Widths};
 pub(crate) use pack::Lines;
 use pack::{Pack, packed_len, steps};
 
@@ -102,10 +102,10 @@ pub(crate) enum Side {
 
 impl Side {
     fn width(self, isa: Isa) -> usize {
-        let tile = Tile::of(isa);
+        let widths = Widths::of(isa);
         match self {
-            Self::Left => tile.rows,
-            Self::Right => tile.cols,
+            Self::Left => widths.left,
+            Self::Right => widths.right,
         }
     }
 }
@@ -135,7 +135,7 @@ impl Panels {
 
     /// Lines that are packed together.
     pub(crate) fn unit(self) -> usize {
-        self.width().max(8)
+        self.width()
     }
 
     /// Packs the lines `unit * self.unit()..`, which are the lines from `first` of `from`.
@@ -252,8 +252,8 @@ impl Blocks<'_> {
     /// The results of some lines, at most a block of our own and [`MOST_BLOCKS`] shared ones.
     fn claim(&self, own: Range<usize>, shared: Range<usize>, scratch: &mut [f32]) {
         let Panels { isa, side, depth, .. } = self.panels;
-        let tile = Tile::of(isa);
-        let own_width = if side == Side::Left { tile.cols } else { tile.rows };
+        let widths = Widths::of(isa);
+        let own_width = if side == Side::Left { widths.right } else { widths.left };
         let (panel, out) = scratch.split_at_mut(BLOCK * KC);
         let regions = || shared.clone().step_by(BLOCK).map(|start| start..shared.end.min(start + BLOCK));
         let sides =
@@ -273,12 +273,12 @@ impl Blocks<'_> {
                 let packed = &packed[..packed_len(region.len(), cut.len(), self.panels.width())];
                 let (left, right) = if side == Side::Left { (packed, &*panel) } else { (&*panel, packed) };
                 let (rows, _) = sides(region);
-                kernel::run(isa, Block { tile, left, right, steps, rows: rows.len(), out, first: cut.start == 0 });
+                kernel::run(isa, Block { widths, left, right, steps, rows: rows.len(), out, first: cut.start == 0 });
             }
         }
         for (region, out) in regions().zip(out.chunks_exact(BLOCK * BLOCK)) {
             let (rows, cols) = sides(region);
-            let width = cols.len().next_multiple_of(tile.cols);
+            let width = cols.len().next_multiple_of(widths.right);
             self.finish.apply(isa, rows, cols, out, width);
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct Pack<'a> {
     pub(super) lines: Range<usize>,
     /// At most [`KC`], at least one.
     pub(super) cut: Range<usize>,
-    /// Lines in a panel: 4, or a multiple of 8.
+    /// Lines in a panel, a multiple of 8.
     pub(super) width: usize,
     /// Whole panels.
     pub(super) out: &'a mut [f32],
@@ -59,7 +59,7 @@ pub(super) const fn packed_len(lines: usize, columns: usize, width: usize) -> us
 pub(super) fn pack(isa: Isa, pack: Pack<'_>) {
     let Pack { from, lines, cut, width, out } = pack;
     assert!((1..=BLOCK).contains(&lines.len()) && (1..=KC).contains(&cut.len()), "{lines:?} and {cut:?} of a block");
-    assert!(width == LANES / 2 || (width > 0 && width.is_multiple_of(LANES)), "panels of {width} lines");
+    assert!(width > 0 && width.is_multiple_of(LANES), "panels of {width} lines");
     assert_eq!(out.len(), packed_len(lines.len(), cut.len(), width), "room for whole panels");
     let (count, len) = (lines.len(), cut.len());
     match from {
@@ -95,7 +95,7 @@ fn typed<E>(starts: &[*const u8; BLOCK]) -> [*const E; BLOCK] {
     starts.map(<*const u8>::cast)
 }
 
-/// Where a panel's vectors go.
+/// Where vectors of eight lines go.
 struct Panels<'a> {
     out: &'a mut [f32],
     width: usize,
@@ -103,26 +103,27 @@ struct Panels<'a> {
 }
 
 impl Panels<'_> {
-    /// Writes eight lines from `line` (a multiple of 8) of one term of a chain; those beyond the last panel are dropped.
+    /// Where `line` (a multiple of 8) lies at the first step of the first chain.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, line: usize, chain: usize, step: usize, v: S::F) {
-        let Self { width, steps, .. } = *self;
-        let place =
-            |line: usize| line / width * (CHAINS * steps * width) + (chain * steps + step) * width + line % width;
-        if width < LANES {
-            let (low, high) = (place(line), place(line + width));
-            let lanes = s.to_array(v);
-            self.out[low..][..LANES / 2].copy_from_slice(&lanes[..LANES / 2]);
-            if high < self.out.len() {
-                self.out[high..][..LANES / 2].copy_from_slice(&lanes[LANES / 2..]);
-            }
-        } else {
-            let out = &mut self.out[place(line)..][..LANES];
-            // SAFETY: eight values.
-            unsafe { s.store(out.as_mut_ptr(), v) };
-        }
+    fn place(&self, line: usize) -> usize {
+        let within = line % self.width;
+        (line - within) * CHAINS * self.steps + within
+    }
+
+    /// Writes eight lines at a term of a chain.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, place: usize, chain: usize, step: usize, v: S::F) {
+        let out = &mut self.out[place + (chain * self.steps + step) * self.width..][..LANES];
+        // SAFETY: eight values.
+        unsafe { s.store(out.as_mut_ptr(), v) };
     }
 }
+
+/// Columns that are fetched ahead of those that are packed.
+const AHEAD: usize = 32;
+
+/// Lines of eight at which a block has vectors.
+const GROUPS: usize = BLOCK / LANES;
 
 /// Lines whose columns are neighbours: blocks of eight by eight are transposed in registers.
 struct Along<'a, E> {
@@ -141,12 +142,15 @@ impl<E: Element> Body for Along<'_, E> {
         let Self { starts, len, width, out } = self;
         let steps = steps(len);
         let mut panels = Panels { out, width, steps };
-        let padded = starts.len().next_multiple_of(width);
+        let groups = starts.len().next_multiple_of(width) / LANES;
+        let places: [usize; GROUPS] = std::array::from_fn(|group| panels.place(group * LANES));
         for step in 0..steps {
             let column = step * LANES;
-            for line in (0..padded).step_by(LANES) {
+            for (group, &place) in places[..groups].iter().enumerate() {
+                let line = group * LANES;
                 let mut rows = [s.splat(0.0); LANES];
                 for (row, start) in rows.iter_mut().zip(starts.get(line..).unwrap_or(&[])) {
+                    s.prefetch(start.wrapping_add(column + AHEAD));
                     // SAFETY: `len - column` elements of the line remain.
                     *row = unsafe {
                         match len - column {
@@ -157,7 +161,7 @@ impl<E: Element> Body for Along<'_, E> {
                 }
                 let terms = s.transpose(rows);
                 for chain in 0..CHAINS {
-                    panels.put(s, line, chain, step, terms[chain]);
+                    panels.put(s, place, chain, step, terms[chain]);
                 }
             }
         }
@@ -180,11 +184,16 @@ impl Body for Across<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { start, stride, count, len, mut panels } = self;
-        let padded = count.next_multiple_of(panels.width);
+        let groups = count.next_multiple_of(panels.width) / LANES;
+        let places: [usize; GROUPS] = std::array::from_fn(|group| panels.place(group * LANES));
         for step in 0..panels.steps {
             for chain in 0..CHAINS {
                 let column = step * CHAINS + chain;
-                for line in (0..padded).step_by(LANES) {
+                for (group, &place) in places[..groups].iter().enumerate() {
+                    let line = group * LANES;
+                    if group % 2 == 0 {
+                        s.prefetch(start.wrapping_add((column + AHEAD) * stride + line));
+                    }
                     // SAFETY: `count` values lie at each of the `len` columns.
                     let v = unsafe {
                         let at = start.wrapping_add(column * stride + line);
@@ -195,7 +204,7 @@ impl Body for Across<'_> {
                             _ => s.load(at),
                         }
                     };
-                    panels.put(s, line, chain, step, v);
+                    panels.put(s, place, chain, step, v);
                 }
             }
         }
