@@ -30,7 +30,13 @@ impl Body for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        each(self.x, self.out, |x, _| s.to_array(activated(s, self.activation, s.vector(x))));
+        let (xs, x_rest) = self.x.as_chunks::<LANES>();
+        let (outs, out_rest) = self.out.as_chunks_mut::<LANES>();
+        for (x, out) in xs.iter().zip(outs) {
+            *out = s.to_array(activated(s, self.activation, s.vector(*x)));
+        }
+        let last = s.to_array(activated(s, self.activation, s.vector(padded(x_rest))));
+        out_rest.copy_from_slice(&last[..out_rest.len()]);
     }
 }
 
@@ -45,22 +51,23 @@ impl Body for Backward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        each(self.x, self.d, |x, d| s.to_array(s.mul(s.vector(d), slope(s, self.activation, s.vector(x)))));
+        let (xs, x_rest) = self.x.as_chunks::<LANES>();
+        let (ds, d_rest) = self.d.as_chunks_mut::<LANES>();
+        for (x, d) in xs.iter().zip(ds) {
+            *d = s.to_array(s.mul(s.vector(*d), slope(s, self.activation, s.vector(*x))));
+        }
+        let slopes = slope(s, self.activation, s.vector(padded(x_rest)));
+        let last = s.to_array(s.mul(s.vector(padded(d_rest)), slopes));
+        d_rest.copy_from_slice(&last[..d_rest.len()]);
     }
 }
 
-/// `y = f(x, y)` eight at a time, the last few padded.
+/// Fewer than eight values, zeros behind them.
 #[inline(always)]
-fn each(x: &[f32], y: &mut [f32], f: impl Fn([f32; LANES], [f32; LANES]) -> [f32; LANES]) {
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    let (ys, y_rest) = y.as_chunks_mut::<LANES>();
-    for (x, y) in xs.iter().zip(ys) {
-        *y = f(*x, *y);
-    }
-    let (mut x, mut y) = ([0.0; LANES], [0.0; LANES]);
-    x[..x_rest.len()].copy_from_slice(x_rest);
-    y[..y_rest.len()].copy_from_slice(y_rest);
-    y_rest.copy_from_slice(&f(x, y)[..y_rest.len()]);
+fn padded(few: &[f32]) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    lanes[..few.len()].copy_from_slice(few);
+    lanes
 }
 
 /// The derivative at eight values.

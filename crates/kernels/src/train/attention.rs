@@ -264,7 +264,10 @@ fn absorb<S: Simd>(
     row[..from].fill(f32::NEG_INFINITY);
     row[to..].fill(f32::NEG_INFINITY);
     let lanes = row.as_chunks_mut::<LANES>().0;
-    let highest = lanes.iter().fold(s.splat(f32::NEG_INFINITY), |highest, v| s.max(s.vector(*v), highest));
+    let mut highest = s.splat(f32::NEG_INFINITY);
+    for vector in lanes.iter() {
+        highest = s.max(s.vector(*vector), highest);
+    }
     let highest = s.max_lane(highest);
     let largest = if highest > *maximum { highest } else { *maximum };
     let centre = s.splat(largest);

@@ -20,14 +20,10 @@ impl Body for LogZ<'_> {
     fn run<S: Simd>(self, s: S) -> f32 {
         let Self(logits) = self;
         let (blocks, rest) = logits.as_chunks::<{ UNROLL * LANES }>();
-        let vector = |block: &[f32; UNROLL * LANES], i: usize| {
-            // SAFETY: the block has UNROLL * 8 values.
-            unsafe { s.load(block.as_ptr().add(i * LANES)) }
-        };
         let mut highest = [s.splat(f32::NEG_INFINITY); UNROLL];
         for block in blocks {
             for i in 0..UNROLL {
-                highest[i] = s.max(vector(block, i), highest[i]);
+                highest[i] = s.max(nth(s, block, i), highest[i]);
             }
         }
         let highest = s.max(s.max(highest[0], highest[1]), s.max(highest[2], highest[3]));
@@ -36,7 +32,7 @@ impl Body for LogZ<'_> {
         let mut sums = [s.splat(0.0); UNROLL];
         for block in blocks {
             for i in 0..UNROLL {
-                sums[i] = s.add(sums[i], exp(s, s.sub(vector(block, i), centre)));
+                sums[i] = s.add(sums[i], exp(s, s.sub(nth(s, block, i), centre)));
             }
         }
         for (i, few) in rest.chunks(LANES).enumerate() {
@@ -47,6 +43,14 @@ impl Body for LogZ<'_> {
         let sum = s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])));
         largest + sum.ln()
     }
+}
+
+/// Vector `i` of a block.
+#[inline(always)]
+fn nth<S: Simd>(s: S, block: &[f32; UNROLL * LANES], i: usize) -> S::F {
+    assert!(i < UNROLL);
+    // SAFETY: the block has UNROLL * 8 values.
+    unsafe { s.load(block.as_ptr().add(i * LANES)) }
 }
 
 /// Logits of one row become `factor softmax`.
@@ -63,14 +67,14 @@ impl Body for Softmax<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { logits, log_z, factor } = self;
         let (centre, scale) = (s.splat(log_z), s.splat(factor));
-        let share = |logits| s.to_array(s.mul(exp(s, s.sub(s.vector(logits), centre)), scale));
         let (vectors, rest) = logits.as_chunks_mut::<LANES>();
         for vector in vectors {
-            *vector = share(*vector);
+            *vector = s.to_array(s.mul(exp(s, s.sub(s.vector(*vector), centre)), scale));
         }
         let mut lanes = [0.0; LANES];
         lanes[..rest.len()].copy_from_slice(rest);
-        rest.copy_from_slice(&share(lanes)[..rest.len()]);
+        let last = s.to_array(s.mul(exp(s, s.sub(s.vector(lanes), centre)), scale));
+        rest.copy_from_slice(&last[..rest.len()]);
     }
 }
 

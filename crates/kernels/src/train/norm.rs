@@ -35,14 +35,10 @@ impl Body for BackwardRow<'_> {
         let width = x.len();
         let whole = width - width % LANES;
         let (centre, scale) = (s.splat(mean), s.splat(rstd));
-        let at = |from: &[f32], i: usize| {
-            // SAFETY: i + 8 <= width, the length of all.
-            unsafe { s.load(from.as_ptr().add(i)) }
-        };
         let mut sums = [[s.splat(0.0); 2]; 2];
         for (turn, i) in (0..whole).step_by(LANES).enumerate() {
-            let g = s.mul(at(dy, i), at(gain, i));
-            let h = s.mul(s.sub(at(x, i), centre), scale);
+            let g = s.mul(load(s, dy, i), load(s, gain, i));
+            let h = s.mul(s.sub(load(s, x, i), centre), scale);
             let [sum_g, sum_gh] = &mut sums[turn % 2];
             *sum_g = s.add(*sum_g, g);
             *sum_gh = s.fma(g, h, *sum_gh);
@@ -57,12 +53,12 @@ impl Body for BackwardRow<'_> {
         mean_g /= width as f32;
         mean_gh /= width as f32;
         for i in (0..whole).step_by(LANES) {
-            let g = s.mul(at(dy, i), at(gain, i));
-            let h = s.mul(s.sub(at(x, i), centre), scale);
+            let g = s.mul(load(s, dy, i), load(s, gain, i));
+            let h = s.mul(s.sub(load(s, x, i), centre), scale);
             let inner = s.sub(s.sub(g, s.splat(mean_g)), s.mul(h, s.splat(mean_gh)));
             let d = s.mul(inner, scale);
-            let d = if add { s.add(at(dx, i), d) } else { d };
-            // SAFETY: as above.
+            let d = if add { s.add(load(s, dx, i), d) } else { d };
+            // SAFETY: i + 8 <= width, the length of all.
             unsafe { s.store(dx.as_mut_ptr().add(i), d) };
         }
         for i in whole..width {
@@ -71,6 +67,14 @@ impl Body for BackwardRow<'_> {
             dx[i] = if add { dx[i] + d } else { d };
         }
     }
+}
+
+/// Eight values from `i` on.
+#[inline(always)]
+fn load<S: Simd>(s: S, from: &[f32], i: usize) -> S::F {
+    debug_assert!(i + LANES <= from.len());
+    // SAFETY: the caller's loop ends eight before the end.
+    unsafe { s.load(from.as_ptr().add(i)) }
 }
 
 /// Gradients of some columns `columns..columns + d_bias.len()` of gain and bias over all rows.
