@@ -298,6 +298,12 @@ pub trait Device: Send + Sync + 'static {
     fn write(&self, buffer: &mut Self::Buffer, offset: usize, values: &[f32]);
     /// Copies out of the buffer at `offset` (after all that was enqueued).
     fn read(&self, buffer: &Self::Buffer, offset: usize, values: &mut [f32]);
+    /// Appends the first `len` values of the buffer (after all that was enqueued).
+    fn append(&self, buffer: &Self::Buffer, len: usize, values: &mut Vec<f32>) {
+        let start = values.len();
+        values.resize(start + len, 0.0);
+        self.read(buffer, 0, &mut values[start..]);
+    }
     /// Copies one page of a cache onto another (copy on write of shared prefixes).
     fn copy_page(&self, cache: &mut Self::Cache, from: u32, to: u32);
     /// Waits for all that was enqueued.

@@ -12,6 +12,7 @@
 use gptneo_device::{CacheShape, CacheType, DeviceError, PAGE, PageTable};
 use half::f16;
 
+use crate::isa::{Body, Isa};
 use crate::memory::{LINE, Memory, Shared};
 use crate::simd::{LANES, Simd};
 
@@ -55,13 +56,20 @@ impl Block {
         if self.keys { group * PAGE + slot } else { slot * self.groups() + group }
     }
 
+    const fn number_bytes(self) -> usize {
+        match self.kind {
+            CacheType::F32 => 4,
+            CacheType::F16 => 2,
+            CacheType::Q8_0 => 1,
+        }
+    }
+
     const fn bytes(self) -> usize {
-        let bytes = match self.kind {
-            CacheType::F32 => self.numbers() * 4,
-            CacheType::F16 => self.numbers() * 2,
-            CacheType::Q8_0 => self.numbers() + PAGE * self.groups() * 2,
+        let scales = match self.kind {
+            CacheType::F32 | CacheType::F16 => 0,
+            CacheType::Q8_0 => PAGE * self.groups() * 2,
         };
-        bytes.next_multiple_of(LINE)
+        (self.numbers() * self.number_bytes() + scales).next_multiple_of(LINE)
     }
 }
 
@@ -292,6 +300,16 @@ impl Writer<'_> {
         }
     }
 
+    /// Asks for the memory that [`Writer::store`] will write: each key is spread over as many lines as it has channels.
+    pub(crate) fn fetch(&self, isa: Isa, table: PageTable<'_>, position: usize, head: usize) {
+        let page = cache_page(table, position / PAGE) as usize;
+        let start = page * page_bytes(self.shape) + head * head_bytes(self.shape);
+        let keys = key_block(self.shape);
+        for (block, start) in [(keys, start), (value_block(self.shape), start + keys.bytes())] {
+            isa.run(Fetch { block, slot: position % PAGE, start: self.bytes.address(start) });
+        }
+    }
+
     /// # Safety
     /// As [`Writer::store`].
     unsafe fn put(&self, block: Block, start: usize, slot: usize, x: &[f32]) {
@@ -337,6 +355,33 @@ impl Writer<'_> {
     }
 }
 
+/// Asks for the numbers and scales of a slot of a block at `start`.
+struct Fetch {
+    block: Block,
+    slot: usize,
+    start: *const u8,
+}
+
+impl Body for Fetch {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { block, slot, start } = self;
+        let size = block.number_bytes();
+        // A line at a time where channels are neighbours.
+        let step = if block.keys { 1 } else { LINE / size };
+        for channel in (0..block.head_size).step_by(step) {
+            s.prefetch(start.wrapping_add(size * block.number(slot, channel)));
+        }
+        if block.kind == CacheType::Q8_0 {
+            for group in 0..block.groups() {
+                s.prefetch(start.wrapping_add(block.numbers() + 2 * block.scale(slot, group)));
+            }
+        }
+    }
+}
+
 /// The cache page that holds page `index` of a sequence.
 ///
 /// # Panics
@@ -350,7 +395,6 @@ pub(crate) fn cache_page(table: PageTable<'_>, index: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::{Body, Isa};
 
     struct ReadBack<'a>(&'a Cache, u32, usize, &'a mut [f32], &'a mut [f32]);
     impl Body for ReadBack<'_> {

@@ -142,8 +142,15 @@ impl Cpu {
         self.team.threads()
     }
 
-    /// Runs a product whose input rows are made by `prepare(row, out)`, in one job, followed by `then` on every worker.
-    fn product(&self, job: Job<'_>, scratch: &mut Scratch, then: impl Fn(&Worker<'_>) + Sync) {
+    /// Runs a product of prepared rows in one job, followed by `then` on every worker. `meanwhile` comes before the product: on
+    /// workers that have no row to prepare while others prepare theirs.
+    fn product(
+        &self,
+        job: Job<'_>,
+        scratch: &mut Scratch,
+        meanwhile: impl Fn(&Worker<'_>) + Sync,
+        then: impl Fn(&Worker<'_>) + Sync,
+    ) {
         let Job { rows, weight, outputs, finish } = job;
         let tokens = rows.count();
         let cols = weight.cols();
@@ -159,6 +166,10 @@ impl Cpu {
         self.team.run(|worker| {
             // SAFETY: each worker has its own.
             let own = unsafe { workers.part(worker.index() * width, width) };
+            let idle = worker.share(tokens).is_empty();
+            if idle {
+                meanwhile(worker);
+            }
             let input = match (&weight.0, rows) {
                 (Storage::Float(_), Inputs::Ready { x, .. }) if tokens <= FEW => Input::Few(&x[..tokens * cols]),
                 (Storage::Float(_), _) if tokens <= FEW => {
@@ -207,6 +218,9 @@ impl Cpu {
                     Input::Quantised(unsafe { quantised.read() })
                 }
             };
+            if !idle {
+                meanwhile(worker);
+            }
             let outputs = outputs.clone();
             Product { isa: self.isa, weight, outputs, tokens, input, finish, next: &next }.work(worker, own);
             then(worker);
@@ -266,6 +280,10 @@ impl Device for Cpu {
 
     fn read(&self, buffer: &Buffer, offset: usize, values: &mut [f32]) {
         values.copy_from_slice(&buffer.0[offset..][..values.len()]);
+    }
+
+    fn append(&self, buffer: &Buffer, len: usize, values: &mut Vec<f32>) {
+        values.extend_from_slice(&buffer.0[..len]);
     }
 
     fn copy_page(&self, cache: &mut Cache, from: u32, to: u32) {
@@ -337,7 +355,7 @@ impl Device for Cpu {
         let bias = biases(bias, weight).map(|bias| &bias[outputs.clone()]);
         let finish = Finish { bias, activation: None, add: false, out, stride };
         let job = Job { rows: Inputs::Ready { x: &x.0, count: n }, weight, outputs, finish };
-        self.product(job, &mut lock(&self.scratch), |_| {});
+        self.product(job, &mut lock(&self.scratch), |_| {}, |_| {});
     }
 
     fn rotate(&self, x: &mut Buffer, heads: Heads, rotary: Rotary<'_, Buffer>, positions: &[u32]) {
@@ -417,7 +435,16 @@ impl Device for Cpu {
         let writer = cache.writer();
         let finish = Finish { bias: biases(bias, weight), activation: None, add: false, out: qkv, stride: 3 * width };
         let job = Job { rows: Inputs::normed(&x.0, n, None, &norm), weight, outputs: 0..3 * width, finish };
-        self.product(job, &mut scratch, |worker| {
+        let fetch = |worker: &Worker<'_>| {
+            // Of many rows, what is fetched now would be gone when it is written.
+            let items = if n <= FEW { worker.share(n * heads.count) } else { 0..0 };
+            for item in items {
+                let (row, head) = (item / heads.count, item % heads.count);
+                let table = rows.tables[rows.sequences[row] as usize];
+                writer.fetch(self.isa, table, rows.positions[row] as usize, head);
+            }
+        };
+        self.product(job, &mut scratch, fetch, |worker| {
             worker.barrier();
             for item in worker.share(n * heads.count) {
                 let (row, head) = (item / heads.count, item % heads.count);
@@ -446,7 +473,7 @@ impl Device for Cpu {
         let out = Shared::new(&mut residual.0[..n * stride]);
         let finish = Finish { bias: biases(bias, weight), activation: None, add: true, out, stride };
         let job = Job { rows: Inputs::Ready { x: &x.0, count: n }, weight, outputs: 0..stride, finish };
-        self.product(job, &mut lock(&self.scratch), |_| {});
+        self.product(job, &mut lock(&self.scratch), |_| {}, |_| {});
     }
 
     fn norm_linear_activate(
@@ -463,7 +490,7 @@ impl Device for Cpu {
         let out = Shared::new(&mut out.0[..n * stride]);
         let finish = Finish { bias: biases(bias, weight), activation: Some(activation), add: false, out, stride };
         let job = Job { rows: Inputs::normed(&x.0, n, None, &norm), weight, outputs: 0..stride, finish };
-        self.product(job, &mut lock(&self.scratch), |_| {});
+        self.product(job, &mut lock(&self.scratch), |_| {}, |_| {});
     }
 
     fn norm_logits(
@@ -480,7 +507,7 @@ impl Device for Cpu {
         let finish = Finish { bias: biases(bias, weight), activation: None, add: false, out, stride };
         let inputs = Inputs::normed(&x.0, rows.len(), Some(rows), &norm);
         let job = Job { rows: inputs, weight, outputs: 0..stride, finish };
-        self.product(job, &mut lock(&self.scratch), |_| {});
+        self.product(job, &mut lock(&self.scratch), |_| {}, |_| {});
     }
 }
 

@@ -115,6 +115,11 @@ impl<'a, T> Shared<'a, T> {
         self.len
     }
 
+    /// Where element `index` lies: an address, not leave to read it.
+    pub(crate) fn address(self, index: usize) -> *const T {
+        self.start.wrapping_add(index).cast_const()
+    }
+
     /// # Panics
     /// If the range does not lie within.
     ///

@@ -369,9 +369,7 @@ impl<D: Device> Decoder<D> {
         for rows in rows.chunks(LOGIT_ROWS) {
             let norm = weights.final_norm.with(config.eps);
             device.norm_logits(&work.x, rows, norm, weights.output(), weights.head_bias.as_ref(), &mut work.logits);
-            let start = logits.len();
-            logits.resize(start + rows.len() * config.vocab, 0.0);
-            device.read(&work.logits, 0, &mut logits[start..]);
+            device.append(&work.logits, rows.len() * config.vocab, logits);
         }
     }
 }

@@ -14,13 +14,9 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// How far: the reads of two threads come nearest to the machine's limit with 1 KiB (0.96 of it against 0.92 without
-    /// for Q4_0), and fall behind again from 4 KiB on.
-    const BYTES: usize = 1024;
-
-    /// Asks for `step` bytes with every 32 columns; nothing if it is zero.
-    pub(crate) fn of(tile: &[u8], step: usize) -> Self {
-        Self { next: tile.as_ptr().wrapping_add(Self::BYTES), step }
+    /// Asks for `step` bytes with every 32 columns, `distance` bytes ahead; for nothing if `step` is zero.
+    pub(crate) fn of(tile: &[u8], step: usize, distance: usize) -> Self {
+        Self { next: tile.as_ptr().wrapping_add(distance), step }
     }
 
     /// Asks for the next step.
