@@ -24,6 +24,11 @@ impl Random {
         (sum as f32 - 131_070.0) * (1.0 / 37_837.2)
     }
 
+    /// A value on [0, 1), from the same counter.
+    pub(crate) fn uniform(self, index: u64) -> f64 {
+        (mix(self.0.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15))) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A value of the normal distribution (Box and Muller, 1958), from the same counter.
     pub(crate) fn gaussian(self, index: u64) -> f64 {
         let first = mix(self.0.wrapping_add(index.wrapping_mul(0x9E37_79B9_7F4A_7C15)));

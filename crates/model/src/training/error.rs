@@ -20,6 +20,9 @@ pub enum TrainError {
     /// Some of query, key and value.
     #[error("layer {0} trains some of its query, key and value matrices; train all three or none")]
     SplitQkv(usize),
+    /// An adapter where there is no matrix of a layer.
+    #[error("an adapter cannot stand beside {0:?}: {1} has no such matrix in its layers")]
+    NoTarget(crate::family::Role, crate::family::Family),
     /// Nothing to train.
     #[error("no parameter is trained: name at least one")]
     NothingTrained,

@@ -5,7 +5,7 @@ use crate::error::LoadError;
 use crate::family::Layout as Stored;
 use crate::layout;
 
-use super::layout::Slot;
+use super::layout::{Part, Slot};
 
 /// The shape that the checkpoint's tensor of a parameter has: GPT-2 keeps its matrices transposed.
 pub fn file_shape(config: &Config, slot: &Slot) -> Vec<usize> {
@@ -39,5 +39,11 @@ pub fn file_bytes(config: &Config, slot: &Slot, values: &[f32]) -> Result<Vec<u8
 }
 
 fn stored(config: &Config, slot: &Slot) -> Stored {
-    config.family.hf_name(slot.role, slot.layer).expect("slots come from the family's table").1
+    let (_, stored) = config.family.hf_name(slot.role, slot.layer).expect("slots come from the family's table");
+    match (slot.part, stored) {
+        (Part::Whole, stored) => stored,
+        // The outputs of a factor are ordered as its matrix's; neither is ever transposed.
+        (Part::Up, Stored::HeadMajor) => Stored::HeadMajor,
+        (Part::Up | Part::Down, _) => Stored::Plain,
+    }
 }

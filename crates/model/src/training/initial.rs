@@ -12,7 +12,7 @@ use crate::source::TensorSource;
 use crate::storage::{floats, for_chunks};
 
 use super::error::TrainError;
-use super::layout::{Kind, Slot};
+use super::layout::{Kind, Part, Slot};
 use super::network::Network;
 
 /// How weights begin.
@@ -40,6 +40,7 @@ impl<D: TrainDevice> Network<D> {
             let slot = &self.layout().slots()[place];
             let mut values = vec![0.0f32; slot.range.len()];
             match slot.kind {
+                _ if slot.part != Part::Whole => continue,
                 Kind::Matrix | Kind::Embedding => {
                     let deviation = deviation(initial, self.config(), slot);
                     let stream = (slot.role as u64) << 32 | slot.layer.map_or(0, |layer| layer as u64 + 1);
@@ -53,7 +54,27 @@ impl<D: TrainDevice> Network<D> {
         Ok(())
     }
 
-    /// Takes all weights from a source: a checkpoint of any stored type.
+    /// Draws the adapters as PEFT does: A uniform within `C^-1/2`, B 0, so that at first they change nothing.
+    pub fn initialise_adapters(&mut self, seed: u64) {
+        for place in 0..self.layout().slots().len() {
+            let slot = &self.layout().slots()[place];
+            let mut values = vec![0.0f32; slot.range.len()];
+            match slot.part {
+                Part::Whole => continue,
+                Part::Up => {}
+                Part::Down => {
+                    let bound = 1.0 / (slot.shape[1] as f64).sqrt();
+                    let random = Random::new(seed, u64::MAX - place as u64);
+                    for (i, value) in values.iter_mut().enumerate() {
+                        *value = (random.uniform(i as u64) * 2.0 * bound - bound) as f32;
+                    }
+                }
+            }
+            self.write_slot(place, &values);
+        }
+    }
+
+    /// Takes all weights but those of adapters from a source: a checkpoint of any stored type.
     ///
     /// # Errors
     /// If the source is damaged, or of another architecture than the network.
@@ -64,6 +85,9 @@ impl<D: TrainDevice> Network<D> {
         let (mut done, total) = (0, self.config().parameters());
         for place in 0..self.layout().slots().len() {
             let Slot { role, layer, ref shape, .. } = self.layout().slots()[place];
+            if self.layout().slots()[place].part != Part::Whole {
+                continue;
+            }
             let len = self.layout().slots()[place].range.len();
             let values = if shape.len() == 1 {
                 floats(self.device(), source, role, layer)?

@@ -140,7 +140,7 @@ impl<D: TrainDevice> Pass<'_, D> {
         self.drop_gradient(Site::Mlp(index), work);
         let Work { activated, d_wide, dropped, d_x, .. } = work;
         let dy = if self.dropout(Site::Mlp(index)).is_some() { &*dropped } else { &*d_x };
-        if self.trains(map.outer.weight) || map.outer.bias.is_some_and(|bias| self.trains(bias)) {
+        if self.learns(map.outer) {
             self.device.activate_forward(len, activation, (&state.inner).into(), (&mut *activated).into());
             self.linear_weights(rows, map.outer, (&*activated).into(), dy.into(), gradients);
         }

@@ -23,15 +23,29 @@ pub enum Kind {
     Bias,
 }
 
+/// What a slot is of the matrix that its role names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The parameter itself.
+    #[default]
+    Whole,
+    /// A of an adapter beside it, `[r, C]`.
+    Down,
+    /// B of an adapter beside it, `[O, r]`.
+    Up,
+}
+
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// Its name in a Hugging Face checkpoint.
+    /// Its name in a Hugging Face checkpoint, or in PEFT's.
     pub name: String,
     /// What it is for.
     pub role: Role,
     /// Which layer's.
     pub layer: Option<usize>,
+    /// Itself, or a factor of an adapter beside it.
+    pub part: Part,
     /// `[O, C]` of a matrix, `[len]` of a vector, as they lie here: outputs are rows whatever the checkpoint does.
     pub shape: Vec<usize>,
     /// How optimisers see it.
@@ -47,7 +61,7 @@ pub struct Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     slots: Vec<Slot>,
-    index: HashMap<(Role, Option<usize>), usize>,
+    index: HashMap<(Role, Option<usize>, Part), usize>,
     trained: usize,
     frozen: usize,
 }
@@ -56,7 +70,7 @@ impl Layout {
     /// The layout of a model of which some parameters are trained.
     ///
     /// # Errors
-    /// If a name is none of the model's, nothing is trained, or only some of a layer's query, key and value.
+    /// If a name or an adapter's target is none of the model's, nothing is trained, or only some of a layer's query, key and value.
     pub fn new(config: &Config, trainable: &Trainable) -> Result<Self, TrainError> {
         let mut ordered: Vec<(Role, Option<usize>)> = roles(config).collect();
         ordered.sort_by_key(|&(role, layer)| order(config, role, layer));
@@ -68,9 +82,17 @@ impl Layout {
             let end = &mut ends[usize::from(trained)];
             let range = *end..*end + rows * cols.unwrap_or(1);
             *end = range.end;
-            index.insert((role, layer), slots.len());
+            index.insert((role, layer, Part::Whole), slots.len());
             let shape = std::iter::once(rows).chain(cols).collect();
-            slots.push(Slot { name, role, layer, shape, kind: kind(role), trained, range });
+            let whole = Slot { name, role, layer, part: Part::Whole, shape, kind: kind(role), trained, range };
+            let adapters = trainable.adapters().filter(|adapters| layer.is_some() && adapters.targets.contains(&role));
+            let factors =
+                adapters.zip(cols).map(|(adapters, cols)| factors(&whole, rows, cols, adapters.rank, &mut ends[1]));
+            slots.push(whole);
+            for factor in factors.into_iter().flatten() {
+                index.insert((role, layer, factor.part), slots.len());
+                slots.push(factor);
+            }
         }
         let [frozen, trained] = ends;
         let layout = Self { slots, index, trained, frozen };
@@ -78,6 +100,13 @@ impl Layout {
             && let Some(unknown) = names.iter().find(|&name| layout.slots.iter().all(|slot| slot.name != *name))
         {
             return Err(TrainError::UnknownParameter(unknown.clone(), layout.slots[0].name.clone()));
+        }
+        if let Some(adapters) = trainable.adapters() {
+            for &target in &adapters.targets {
+                if layout.place_of(target, Some(0), Part::Down).is_none() {
+                    return Err(TrainError::NoTarget(target, config.family));
+                }
+            }
         }
         if trained == 0 {
             return Err(TrainError::NothingTrained);
@@ -117,7 +146,11 @@ impl Layout {
     }
 
     pub(super) fn place(&self, role: Role, layer: Option<usize>) -> Option<usize> {
-        self.index.get(&(role, layer)).copied()
+        self.place_of(role, layer, Part::Whole)
+    }
+
+    pub(super) fn place_of(&self, role: Role, layer: Option<usize>, part: Part) -> Option<usize> {
+        self.index.get(&(role, layer, part)).copied()
     }
 
     /// The trained values of a layer, or of the embeddings or the head: what becomes ready together.
@@ -129,6 +162,16 @@ impl Layout {
             all.start..next.end
         })
     }
+}
+
+/// The factors of an adapter beside a matrix `[rows, cols]`, at `end` of the trained vector.
+fn factors(whole: &Slot, rows: usize, cols: usize, rank: usize, end: &mut usize) -> [Slot; 2] {
+    [(Part::Down, "lora_A", rank, cols), (Part::Up, "lora_B", rows, rank)].map(|(part, side, rows, cols)| {
+        let range = *end..*end + rows * cols;
+        *end = range.end;
+        let name = format!("base_model.model.{}.{side}.weight", whole.name.trim_end_matches(".weight"));
+        Slot { name, part, shape: vec![rows, cols], trained: true, range, ..whole.clone() }
+    })
 }
 
 /// The place of a parameter in the order of the backward pass.

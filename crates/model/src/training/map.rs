@@ -5,7 +5,8 @@ use gptneo_device::Reach;
 use crate::config::Config;
 use crate::family::Role;
 
-use super::layout::Layout;
+use super::layout::{Layout, Part};
+use super::options::Adapters;
 
 /// A norm: places of gain and bias in the layout.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,23 @@ pub(super) struct LinearMap {
     pub(super) bias: Option<usize>,
     pub(super) outputs: usize,
     pub(super) inputs: usize,
+    /// Beside stacked matrices each may have its own.
+    pub(super) adapters: [Option<AdapterMap>; 3],
+}
+
+/// An adapter beside some outputs of a linear map: places of its factors, and which outputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AdapterMap {
+    pub(super) down: usize,
+    pub(super) up: usize,
+    pub(super) rank: usize,
+    pub(super) scale: f32,
+    /// The first output.
+    pub(super) start: usize,
+    /// How many.
+    pub(super) outputs: usize,
+    /// Of the inputs.
+    pub(super) dropout: f32,
 }
 
 /// One block.
@@ -54,19 +72,25 @@ pub(super) struct Map {
 }
 
 impl Map {
-    pub(super) fn new(config: &Config, layout: &Layout) -> Self {
+    pub(super) fn new(config: &Config, layout: &Layout, adapters: Option<&Adapters>) -> Self {
         let place = |role, layer| layout.place(role, layer);
         let has = |role, layer| place(role, layer).expect("the layout has every role of the configuration");
         let norm = |gain, bias, layer| NormMap { gain: has(gain, layer), bias: has(bias, layer) };
         let linear = |weight: Role, bias: Role, layer| {
             let (outputs, inputs) = weight.shape(config);
             let inputs = inputs.expect("a matrix");
-            LinearMap { weight: has(weight, layer), bias: place(bias, layer), outputs, inputs }
+            let own = adapters.and_then(|adapters| adapter(config, layout, adapters, weight, layer, 0));
+            let adapters = [own, None, None];
+            LinearMap { weight: has(weight, layer), bias: place(bias, layer), outputs, inputs, adapters }
         };
         let layers = (0..config.layers()).map(|index| {
             let layer = Some(index);
             let fused = place(Role::Qkv, layer).is_some();
-            let qkv = linear(if fused { Role::Qkv } else { Role::Query }, Role::QkvBias, layer);
+            let mut qkv = linear(if fused { Role::Qkv } else { Role::Query }, Role::QkvBias, layer);
+            for (i, role) in [(1, Role::Key), (2, Role::Value)] {
+                let start = i * config.width;
+                qkv.adapters[i] = adapters.and_then(|adapters| adapter(config, layout, adapters, role, layer, start));
+            }
             LayerMap {
                 norm_1: norm(Role::Norm1Gain, Role::Norm1Bias, layer),
                 qkv: LinearMap { outputs: 3 * config.width, ..qkv },
@@ -93,4 +117,20 @@ impl Map {
             trains_embeddings,
         }
     }
+}
+
+/// The adapter beside a matrix whose outputs begin at `start` of a linear map, if there is one.
+fn adapter(
+    config: &Config,
+    layout: &Layout,
+    adapters: &Adapters,
+    role: Role,
+    layer: Option<usize>,
+    start: usize,
+) -> Option<AdapterMap> {
+    let down = layout.place_of(role, layer, Part::Down)?;
+    let up = layout.place_of(role, layer, Part::Up)?;
+    let Adapters { rank, dropout, .. } = *adapters;
+    let (outputs, _) = role.shape(config);
+    Some(AdapterMap { down, up, rank, scale: adapters.scale(), start, outputs, dropout })
 }

@@ -9,7 +9,10 @@
 //! the MLP before its activation; norms and activations are computed again, which costs a pass over memory and no
 //! product. With [`Recompute::Layers`] a layer keeps its input alone.
 //!
-//! Tested in `tests/gradients.rs` against PyTorch (all families and variants), finite differences, and the decoder's own
+//! With [`Trainable::Adapters`] low-rank factors are trained beside frozen matrices; they are slots of the layout like any other,
+//! marked by [`Slot::part`].
+//!
+//! Tested in `tests/gradients.rs` and `tests/low_rank.rs` against PyTorch (all families and variants), finite differences, and the decoder's own
 //! log-probabilities. The same batch gives the same bits on any number of threads.
 
 mod batch;
@@ -19,6 +22,7 @@ mod head;
 mod initial;
 mod layer;
 mod layout;
+mod low_rank;
 mod map;
 mod network;
 mod objective;
@@ -32,10 +36,10 @@ pub use batch::Batch;
 pub use error::TrainError;
 pub use file::{file_bytes, file_shape};
 pub use initial::Initial;
-pub use layout::{Kind, Layout, Slot};
+pub use layout::{Kind, Layout, Part, Slot};
 pub use network::{Network, OnReady, Outcome, Parameters, StepKey};
 pub use objective::{Derivatives, NextToken, Objective, Scope, Scored};
-pub use options::{Dropouts, Recompute, TrainOptions, Trainable};
+pub use options::{Adapters, Dropouts, Recompute, TrainOptions, Trainable};
 pub use plan::Plan;
 pub use snapshot::Snapshot;
 

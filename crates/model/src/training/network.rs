@@ -1,5 +1,6 @@
 //! A network in training: parameters, gradients, working memory, and the step.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use gptneo_device::train::{Base, Embed, TrainDevice, Write};
@@ -12,6 +13,7 @@ use super::batch::Batch;
 use super::error::TrainError;
 use super::head::Scores;
 use super::layout::{Layout, Slot};
+use super::low_rank::LowRankRoom;
 use super::map::Map;
 use super::objective::Objective;
 use super::options::{Dropouts, Recompute, TrainOptions};
@@ -65,6 +67,7 @@ pub struct Network<D: TrainDevice> {
     room: Room<D>,
     scores: Scores,
     plan: Plan,
+    low_rank: RefCell<LowRankRoom<D>>,
 }
 
 impl<D: TrainDevice> Network<D> {
@@ -75,7 +78,7 @@ impl<D: TrainDevice> Network<D> {
     pub fn new(device: D, config: Config, options: TrainOptions) -> Result<Self, TrainError> {
         options.check()?;
         let layout = Layout::new(&config, &options.trainable)?;
-        let map = Map::new(&config, &layout);
+        let map = Map::new(&config, &layout, options.trainable.adapters());
         let sizes = Sizes::new(&config, &map, &options);
         let plan = sizes.plan(&device, &config, options.longest, [layout.trained(), layout.frozen()]);
         let parameters = Parameters {
@@ -83,11 +86,12 @@ impl<D: TrainDevice> Network<D> {
             frozen: device.buffer(layout.frozen())?,
             gradients: device.buffer(layout.trained())?,
         };
+        let low_rank = RefCell::new(LowRankRoom::new(&device, sizes.low_rank)?);
         let mut room = Room::new(&device, sizes)?;
         if let (Position::Rotary { dims, base, .. }, Some(buffer)) = (config.position, &mut room.work.rotary) {
             device.write(buffer, 0, &rotary_table(config.positions, dims, base));
         }
-        Ok(Self { device, config, options, layout, map, parameters, room, scores: Scores::default(), plan })
+        Ok(Self { device, config, options, layout, map, parameters, room, scores: Scores::default(), plan, low_rank })
     }
 
     /// The device.
@@ -149,10 +153,11 @@ impl<D: TrainDevice> Network<D> {
         on_ready: &mut OnReady<'_, D>,
     ) -> Result<Outcome, TrainError> {
         batch.check(&self.config, &self.options)?;
-        let Self { device, config, options, layout, map, parameters, room, scores, .. } = self;
+        let Self { device, config, options, layout, map, parameters, room, scores, low_rank, .. } = self;
         let Parameters { trained, frozen, gradients } = parameters;
         let dropouts = options.dropout;
-        let pass = Pass { device, config, layout, map, trained, frozen, batch: *batch, key: Some(key), dropouts };
+        let pass =
+            Pass { device, config, layout, map, trained, frozen, batch: *batch, key: Some(key), dropouts, low_rank };
         let mut gradients = Gradients { buffer: gradients, write };
         pass.forward(room, options.recompute);
 
@@ -197,10 +202,10 @@ impl<D: TrainDevice> Network<D> {
     /// If the batch is not one that the network takes.
     pub fn evaluate(&mut self, batch: &Batch<'_>) -> Result<Outcome, TrainError> {
         batch.check(&self.config, &self.options)?;
-        let Self { device, config, options, layout, map, parameters, room, scores, .. } = self;
+        let Self { device, config, options, layout, map, parameters, room, scores, low_rank, .. } = self;
         let Parameters { trained, frozen, .. } = parameters;
         let dropouts = Dropouts::default();
-        let pass = Pass { device, config, layout, map, trained, frozen, batch: *batch, key: None, dropouts };
+        let pass = Pass { device, config, layout, map, trained, frozen, batch: *batch, key: None, dropouts, low_rank };
         pass.forward(room, options.recompute);
         pass.score(room.sizes.head_rows, &mut room.work, scores);
         let found = outcome(batch, scores);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::family::Role;
+
 use super::error::TrainError;
 
 /// Probabilities of dropout.
@@ -25,14 +27,40 @@ pub enum Recompute {
     Layers,
 }
 
+/// Low-rank adapters (LoRA: Hu et al., 2021) to train beside frozen matrices: `y = W x + scale B (A drop(x))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapters {
+    /// r.
+    pub rank: usize,
+    /// The scale's numerator.
+    pub alpha: f32,
+    /// Scale by `alpha / sqrt(r)` (Kalajdzievski, 2023) in place of `alpha / r`.
+    pub rank_stabilised: bool,
+    /// Probability with which inputs of A are dropped.
+    pub dropout: f32,
+    /// The matrices of every layer: [`Role::Query`], [`Role::Key`], [`Role::Value`] or [`Role::Qkv`], whichever the family has,
+    /// [`Role::AttentionOutput`], [`Role::Inner`], [`Role::Outer`].
+    pub targets: Vec<Role>,
+}
+
+impl Adapters {
+    /// What multiplies `B (A x)`.
+    pub fn scale(&self) -> f32 {
+        let rank = self.rank as f32;
+        self.alpha / if self.rank_stabilised { rank.sqrt() } else { rank }
+    }
+}
+
 /// Which parameters are trained.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Trainable {
     /// Every one.
     #[default]
     All,
     /// Those of these names (as in the Hugging Face checkpoint). The others have no gradient, and nothing is computed for them.
     Named(BTreeSet<String>),
+    /// Adapters beside matrices, and none of the model's own.
+    Adapters(Adapters),
 }
 
 impl Trainable {
@@ -40,6 +68,14 @@ impl Trainable {
         match self {
             Trainable::All => true,
             Trainable::Named(names) => names.contains(name),
+            Trainable::Adapters(_) => false,
+        }
+    }
+
+    pub(super) fn adapters(&self) -> Option<&Adapters> {
+        match self {
+            Trainable::Adapters(adapters) => Some(adapters),
+            Trainable::All | Trainable::Named(_) => None,
         }
     }
 }
@@ -73,7 +109,19 @@ impl TrainOptions {
 
     pub(super) fn check(&self) -> Result<(), TrainError> {
         let Dropouts { embedding, attention, residual } = self.dropout;
+        let adapters = self.trainable.adapters();
+        if let Some(Adapters { rank, .. }) = adapters
+            && !(1..=1 << 12).contains(rank)
+        {
+            return Err(TrainError::Option {
+                what: "the rank of adapters",
+                value: *rank as f64,
+                range: "from 1 to 4096",
+            });
+        }
+        let adapter_inputs = adapters.map_or(0.0, |adapters| adapters.dropout);
         for (what, value) in [
+            ("dropout of adapters", adapter_inputs),
             ("dropout of embeddings", embedding),
             ("dropout of attention", attention),
             ("dropout of residuals", residual),

@@ -1,5 +1,7 @@
 //! What every part of a pass over the network shares: the weights, the batch, the dropout of this step; and linear maps.
 
+use std::cell::RefCell;
+
 use gptneo_device::train::{Base, Dropout, NormGradients, NormViews, Order, Product, TrainDevice, Write};
 use gptneo_device::{View, ViewMut};
 
@@ -8,6 +10,7 @@ use crate::random::mix;
 
 use super::batch::Batch;
 use super::layout::Layout;
+use super::low_rank::LowRankRoom;
 use super::map::{LinearMap, Map, NormMap};
 use super::network::StepKey;
 use super::options::Dropouts;
@@ -25,6 +28,8 @@ pub(super) struct Pass<'a, D: TrainDevice> {
     /// `None` when nothing is dropped: in evaluation.
     pub(super) key: Option<StepKey>,
     pub(super) dropouts: Dropouts,
+    /// Scratch of adapters.
+    pub(super) low_rank: &'a RefCell<LowRankRoom<D>>,
 }
 
 /// Where a step drops.
@@ -34,6 +39,8 @@ pub(super) enum Site {
     Attention(usize),
     AttentionOutput(usize),
     Mlp(usize),
+    /// The input of an adapter: its probability, and the place of its first factor.
+    Adapter(f32, usize),
 }
 
 /// Gradients on their way: where they go, and whether they are the first.
@@ -69,6 +76,7 @@ impl<'a, D: TrainDevice> Pass<'a, D> {
             Site::Attention(layer) => (self.dropouts.attention, 3 * layer as u64 + 1),
             Site::AttentionOutput(layer) => (self.dropouts.residual, 3 * layer as u64 + 2),
             Site::Mlp(layer) => (self.dropouts.residual, 3 * layer as u64 + 3),
+            Site::Adapter(probability, place) => (probability, 1 << 32 | place as u64),
         };
         let StepKey { seed, number } = self.key.filter(|_| probability > 0.0)?;
         Some(Dropout { probability, key: mix(mix(mix(seed) ^ number) ^ place) })
@@ -92,11 +100,21 @@ impl<'a, D: TrainDevice> Pass<'a, D> {
         map: LinearMap,
         x: View<'_, D::Buffer>,
         base: Base<'_, D::Buffer>,
-        out: ViewMut<'_, D::Buffer>,
+        mut out: ViewMut<'_, D::Buffer>,
     ) {
         let shape = [rows, map.outputs, map.inputs];
         let product = Product::dense(Order::TransposedB, shape, x, self.view(map.weight));
-        self.device.product(Product { bias: map.bias.map(|bias| self.view(bias)), base, ..product }, out);
+        let product = Product { bias: map.bias.map(|bias| self.view(bias)), base, ..product };
+        self.device.product(product, ViewMut::at(out.buffer, out.start));
+        for adapter in map.adapters.iter().flatten() {
+            self.adapter_forward(rows, map, *adapter, x, &mut out);
+        }
+    }
+
+    /// Whether a linear map has anything to learn.
+    pub(super) fn learns(&self, map: LinearMap) -> bool {
+        let has_adapter = map.adapters.iter().any(Option::is_some);
+        has_adapter || self.trains(map.weight) || map.bias.is_some_and(|bias| self.trains(bias))
     }
 
     /// `dx = base + dy W`.
@@ -106,10 +124,13 @@ impl<'a, D: TrainDevice> Pass<'a, D> {
         map: LinearMap,
         dy: View<'_, D::Buffer>,
         base: Base<'_, D::Buffer>,
-        dx: ViewMut<'_, D::Buffer>,
+        mut dx: ViewMut<'_, D::Buffer>,
     ) {
         let product = Product::dense(Order::Plain, [rows, map.inputs, map.outputs], dy, self.view(map.weight));
-        self.device.product(Product { base, ..product }, dx);
+        self.device.product(Product { base, ..product }, ViewMut::at(dx.buffer, dx.start));
+        for adapter in map.adapters.iter().flatten() {
+            self.adapter_input(rows, map, *adapter, dy, &mut dx);
+        }
     }
 
     /// `dW (+)= dy^T x`, and the bias likewise, where they are trained.
@@ -130,6 +151,9 @@ impl<'a, D: TrainDevice> Pass<'a, D> {
         if let Some(bias) = map.bias.filter(|&bias| self.trains(bias)) {
             let start = self.layout.slots()[bias].range.start;
             self.device.column_sums(rows, map.outputs, dy, write, ViewMut::at(gradients.buffer, start));
+        }
+        for adapter in map.adapters.iter().flatten() {
+            self.adapter_weights(rows, map, *adapter, x, dy, gradients);
         }
     }
 

@@ -34,7 +34,7 @@ impl Plan {
     pub fn new<D: TrainDevice>(device: &D, config: &Config, options: &TrainOptions) -> Result<Self, TrainError> {
         options.check()?;
         let layout = Layout::new(config, &options.trainable)?;
-        let sizes = Sizes::new(config, &Map::new(config, &layout), options);
+        let sizes = Sizes::new(config, &Map::new(config, &layout, options.trainable.adapters()), options);
         Ok(sizes.plan(device, config, options.longest, [layout.trained(), layout.frozen()]))
     }
 

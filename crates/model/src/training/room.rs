@@ -5,6 +5,7 @@ use gptneo_device::{DeviceError, Heads};
 
 use crate::config::{Config, Position, Residual};
 
+use super::low_rank::LowRankSizes;
 use super::map::Map;
 use super::options::{Recompute, TrainOptions};
 use super::plan::Plan;
@@ -34,6 +35,8 @@ pub(super) struct Sizes {
     pub(super) dropped: bool,
     /// Values of the rotary table.
     pub(super) rotary: usize,
+    /// Scratch of adapters.
+    pub(super) low_rank: LowRankSizes,
 }
 
 impl Sizes {
@@ -57,6 +60,11 @@ impl Sizes {
             },
             middle: config.residual == Residual::Sequential,
             dropped: options.dropout.residual > 0.0,
+            low_rank: options.trainable.adapters().map_or(LowRankSizes::default(), |adapters| LowRankSizes {
+                rank: adapters.rank,
+                low: rows * adapters.rank,
+                input: if adapters.dropout > 0.0 { rows * config.width.max(config.inner) } else { 0 },
+            }),
             rotary: match config.position {
                 Position::Rotary { dims, .. } => config.positions * dims,
                 Position::Learned => 0,
@@ -74,7 +82,7 @@ impl Sizes {
     fn working(&self) -> usize {
         let dropped = if self.dropped { self.width } else { 0 };
         let rows = self.rows * (4 * self.width + dropped + 2 * self.wide + 2);
-        rows + self.head_rows * self.vocab + self.rotary
+        rows + self.head_rows * self.vocab + self.rotary + 2 * self.low_rank.low + self.low_rank.input
     }
 
     /// Every product of a step, `[m, n, k]`.
@@ -83,7 +91,9 @@ impl Sizes {
         let linear = |rows: usize, out: usize, from: usize| [[rows, out, from], [rows, from, out], [out, from, rows]];
         let maps = [(rows, 3 * width, width), (rows, width, width), (rows, inner, width), (rows, width, inner)];
         let maps = maps.into_iter().chain([(head_rows, vocab, width)]);
-        maps.flat_map(|(rows, out, from)| linear(rows, out, from)).collect()
+        let rank = self.low_rank.rank;
+        let factors = [3 * width, inner].into_iter().filter(|_| rank > 0).map(|side| (rows, side, rank));
+        maps.chain(factors).flat_map(|(rows, out, from)| linear(rows, out, from)).collect()
     }
 
     /// The plan: bytes of everything.
