@@ -263,6 +263,29 @@ pub struct Attend<'a, D: Device + ?Sized> {
     pub rows: Rows<'a>,
 }
 
+/// Arguments of [`Device::add_low_rank`].
+#[derive(Debug)]
+pub struct LowRank<'a, D: Device + ?Sized> {
+    /// Inputs, `[N, C]`.
+    pub x: &'a D::Buffer,
+    /// C.
+    pub width: usize,
+    /// The rows that get something added.
+    pub rows: Range<usize>,
+    /// Holds both factors.
+    pub factors: &'a D::Buffer,
+    /// Where `down: [r, C]` begins among them.
+    pub down: usize,
+    /// Where `up: [r, O]` begins among them: the second factor by its columns, its scale multiplied in.
+    pub up: usize,
+    /// r.
+    pub rank: usize,
+    /// O.
+    pub height: usize,
+    /// The outputs wanted, of `0..O`.
+    pub outputs: Range<usize>,
+}
+
 /// A machine that can run the decoder.
 ///
 /// # Panics
@@ -350,6 +373,9 @@ pub trait Device: Send + Sync + 'static {
     fn keep_rows(&self, width: usize, rows: &[u32], x: &mut Self::Buffer);
     /// `x += y` over the first `len` values.
     fn add(&self, len: usize, y: &Self::Buffer, x: &mut Self::Buffer);
+
+    /// `out[i] += (x[i] down^T) up[.., outputs]` for the rows `i` in `rows`; `out: [N, outputs.len()]`.
+    fn add_low_rank(&self, args: LowRank<'_, Self>, out: &mut Self::Buffer);
 
     // ---- fused operations
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use gptneo_device::{
-    Activation, Attend, CacheShape, DType, Device, DeviceError, Heads, Matrix, Norm, NormQkv, Rotary, Rows,
+    Activation, Attend, CacheShape, DType, Device, DeviceError, Heads, LowRank, Matrix, Norm, NormQkv, Rotary, Rows,
 };
 
 use crate::activation;
@@ -22,6 +22,7 @@ use crate::float::FEW;
 use crate::gemm::{Lines, Panels, Side};
 use crate::inputs::{Inputs, Quantised};
 use crate::isa::{Isa, IsaError};
+use crate::low_rank;
 use crate::memory::{self, Memory, Shared};
 use crate::product::{self, Input, Prepared, Product};
 use crate::rotary::rotate;
@@ -99,6 +100,8 @@ pub(crate) struct Scratch {
     workers: Memory<f32>,
     attention: attention::Room,
     pub(crate) training: train::Room,
+    /// Rows between the two factors of an adapter.
+    low_rank: Memory<f32>,
 }
 
 impl fmt::Debug for Cpu {
@@ -128,6 +131,7 @@ impl Cpu {
             workers: Memory::empty(),
             attention: attention::Room::new(),
             training: train::Room::new(),
+            low_rank: Memory::empty(),
         };
         Ok(Self { isa, team, scratch: Mutex::new(scratch) })
     }
@@ -419,6 +423,11 @@ impl Device for Cpu {
             let x = unsafe { x.part(share.start, share.len()) };
             x.iter_mut().zip(&y[share]).for_each(|(x, y)| *x += y);
         });
+    }
+
+    fn add_low_rank(&self, args: LowRank<'_, Self>, out: &mut Buffer) {
+        let product = low_rank::Product::new(args, &mut out.0);
+        low_rank::add(&self.team, self.isa, product, &mut lock(&self.scratch).low_rank);
     }
 
     fn norm_qkv(&self, args: NormQkv<'_, Self>, cache: &mut Cache, query: &mut Buffer) {

@@ -33,6 +33,7 @@ mod gemm;
 mod inputs;
 mod isa;
 mod lanes;
+mod low_rank;
 pub mod measure;
 mod memory;
 mod norm;
