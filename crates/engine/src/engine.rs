@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use gptneo_model::{LanguageModel, Spec};
+use gptneo_model::{Adapter, LanguageModel, Spec};
 use gptneo_text::{Special, Tokenizer};
 
 use crate::error::{EngineError, RequestError};
@@ -11,7 +11,8 @@ use crate::generation::{Generation, Piece};
 use crate::rail::Rail;
 use crate::request::Request;
 use crate::scheduler::{Event, Scheduler, SchedulerOptions};
-use crate::score::{self, Likelihood, Score, ScoreError};
+use crate::score::{Likelihood, Score};
+use crate::scorer::Scorer;
 
 /// A model, its tokenizer and the rails that every request passes.
 pub struct Engine {
@@ -89,39 +90,57 @@ impl Engine {
         }
     }
 
-    /// Scores token ids, each but the first given those before; with `top` also the `top` largest logits after each.
+    /// Takes in an adapter, which requests and scores may name from now on.
     ///
     /// # Errors
-    /// More ids than the context holds, ids that the model does not have, fewer than two (one with `top`).
+    /// If there is one of this name, it was made for another model, or there is no room for it.
+    pub fn add_adapter(&mut self, name: &str, adapter: &Adapter) -> Result<(), EngineError> {
+        self.scheduler.add_adapter(name, adapter)
+    }
+
+    /// Forgets an adapter.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn remove_adapter(&mut self, name: &str) -> Result<(), EngineError> {
+        self.scheduler.remove_adapter(name)
+    }
+
+    /// Names of the adapters, in order.
+    pub fn adapters(&self) -> impl Iterator<Item = &str> {
+        self.scheduler.adapters()
+    }
+
+    /// Scores by the model with an adapter, or by the model itself.
+    ///
+    /// # Errors
+    /// If there is no adapter of this name.
+    pub fn scorer(&mut self, adapter: Option<&str>) -> Result<Scorer<'_>, EngineError> {
+        Scorer::new(&mut self.scheduler, adapter)
+    }
+
+    /// [`Scorer::tokens`] by the model itself.
+    ///
+    /// # Errors
+    /// As there.
     pub fn score_tokens(&mut self, tokens: &[u32], top: Option<usize>) -> Result<Score, EngineError> {
-        let mut score = score::tokens(self.scheduler.model(), tokens, top)?;
-        if let Some(tokenizer) = self.scheduler.tokenizer() {
-            let bytes = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
-            score.bytes = Some(tokens[1..].iter().map(bytes).sum());
-        }
-        Ok(score)
+        self.scorer(None)?.tokens(tokens, top)
     }
 
-    /// Scores text, its first token given the model's beginning-of-sequence (else end-of-sequence) token; text beyond
-    /// the context in disjoint rolling windows.
+    /// [`Scorer::text`] by the model itself.
     ///
     /// # Errors
-    /// No tokenizer, no such token, empty text.
+    /// As there.
     pub fn score_text(&mut self, text: &str, top: Option<usize>) -> Result<Score, EngineError> {
-        let tokenizer = self.scheduler.tokenizer().ok_or(ScoreError::NoTokenizer)?;
-        let tokens = tokenizer.encode(text).map_err(|error| ScoreError::Encoding(error.to_string()))?;
-        let beginning = self.scheduler.beginning().ok_or(ScoreError::NoBeginning)?;
-        let mut score = score::rolling(self.scheduler.model(), beginning, &tokens, top)?;
-        score.bytes = Some(text.len());
-        Ok(score)
+        self.scorer(None)?.text(text, top)
     }
 
-    /// How likely `continuation` is after `context`, both not empty; what the context cannot hold is cut from the left.
+    /// [`Scorer::likelihood`] by the model itself.
     ///
     /// # Errors
-    /// Either is empty, or has ids that the model does not have.
+    /// As there.
     pub fn likelihood(&mut self, context: &[u32], continuation: &[u32]) -> Result<Likelihood, EngineError> {
-        score::likelihood(self.scheduler.model(), context, continuation)
+        self.scorer(None)?.likelihood(context, continuation)
     }
 
     /// The text of ids, without control tokens.

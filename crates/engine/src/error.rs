@@ -62,6 +62,14 @@ pub enum RequestError {
     /// The tokenizer could not encode the text.
     #[error("the prompt cannot be encoded: {0}")]
     Encoding(String),
+    /// No adapter of this name.
+    #[error("there is no adapter `{name}`; there are: {known}")]
+    UnknownAdapter {
+        /// The name.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
     /// No draft model.
     #[error("speculation with a draft model was asked for, but the engine has none: load one, or use prompt lookup")]
     NoDraftModel,
@@ -123,6 +131,17 @@ pub enum EngineError {
     /// What was to be scored.
     #[error(transparent)]
     Score(#[from] crate::score::ScoreError),
+    /// The name of an adapter is in use.
+    #[error("there is an adapter `{0}` already: remove it first, or give this one another name")]
+    AdapterNameTaken(String),
+    /// The adapter cannot be removed.
+    #[error("adapter `{name}` serves {requests} request(s): let them end, or cancel them, before it is removed")]
+    AdapterBusy {
+        /// Its name.
+        name: String,
+        /// How many name it.
+        requests: usize,
+    },
     /// The draft model does not fit the model.
     #[error("the draft model cannot serve this model: {0}")]
     Draft(String),

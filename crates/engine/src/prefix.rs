@@ -1,8 +1,8 @@
-//! Beginnings that are kept: sequences of requests that are done, for prompts that begin like them.
+//! Beginnings that are kept: sequences of requests that are done, for prompts that begin like them and have the same adapter.
 
 use std::collections::VecDeque;
 
-use gptneo_model::{LanguageModel, SequenceId};
+use gptneo_model::{AdapterId, LanguageModel, SequenceId};
 
 use crate::track::Track;
 
@@ -16,6 +16,7 @@ pub(crate) struct Retained {
 #[derive(Debug)]
 struct Kept {
     tokens: Vec<u32>,
+    adapter: Option<AdapterId>,
     sequence: SequenceId,
 }
 
@@ -41,18 +42,19 @@ impl Retained {
         let Some(sequence) = track.sequence.filter(|_| self.most > 0 && track.held > 0) else {
             return track.close(model);
         };
-        if self.kept.iter().any(|kept| kept.tokens.starts_with(&track.tokens)) {
+        let adapter = track.adapter;
+        if self.kept.iter().any(|kept| kept.adapter == adapter && kept.tokens.starts_with(&track.tokens)) {
             return track.close(model);
         }
         // What it continues is held by it.
         self.kept.retain(|kept| {
-            let within = track.tokens.starts_with(&kept.tokens);
+            let within = kept.adapter == adapter && track.tokens.starts_with(&kept.tokens);
             if within {
                 model.close(kept.sequence);
             }
             !within
         });
-        self.kept.push_back(Kept { tokens: track.tokens, sequence });
+        self.kept.push_back(Kept { tokens: track.tokens, adapter, sequence });
         while self.kept.len() > self.most {
             self.drop_oldest(model);
         }
@@ -67,14 +69,30 @@ impl Retained {
         oldest.is_some()
     }
 
-    /// The longest beginning of `prompt`, shorter than all of it, that can be forked from here, as its sequence and
-    /// length.
-    pub(crate) fn longest(&self, model: &dyn LanguageModel, prompt: &[u32]) -> Option<(SequenceId, usize)> {
+    /// Frees all that were made with this adapter.
+    pub(crate) fn drop_adapter(&mut self, model: &mut dyn LanguageModel, adapter: AdapterId) {
+        self.kept.retain(|kept| {
+            let other = kept.adapter != Some(adapter);
+            if !other {
+                model.close(kept.sequence);
+            }
+            other
+        });
+    }
+
+    /// The longest beginning of `prompt`, shorter than all of it and made with the same adapter, that can be forked from
+    /// here, as its sequence and length.
+    pub(crate) fn longest(
+        &self,
+        model: &dyn LanguageModel,
+        prompt: &[u32],
+        adapter: Option<AdapterId>,
+    ) -> Option<(SequenceId, usize)> {
         let shared = |kept: &Kept| {
             let len = common(&kept.tokens, prompt).min(prompt.len() - 1);
             (len > 0 && model.can_cut(kept.sequence, len)).then_some((kept.sequence, len))
         };
-        self.kept.iter().filter_map(shared).max_by_key(|(_, len)| *len)
+        self.kept.iter().filter(|kept| kept.adapter == adapter).filter_map(shared).max_by_key(|(_, len)| *len)
     }
 
     /// Marks the sequence as just used.

@@ -205,6 +205,8 @@ pub struct Request {
     pub logprobs: Option<usize>,
     /// Beam search in place of sampling.
     pub beams: Option<BeamSettings>,
+    /// The adapter that every token passes, by the name it was added under; a draft model proposes without it.
+    pub adapter: Option<String>,
     /// Guessing ahead.
     pub speculation: Speculation,
     /// The prompt's text comes out before what is generated (and its log-probabilities, if those are asked for).
@@ -229,6 +231,7 @@ impl Request {
             n: 1,
             logprobs: None,
             beams: None,
+            adapter: None,
             speculation: Speculation::None,
             echo: false,
             rails: Vec::new(),

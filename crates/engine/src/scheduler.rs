@@ -12,14 +12,15 @@
 //! Held by `tests/engine/simulation.rs`: random arrivals, cancellations and shortages; no request lost, no token
 //! delivered twice, first come first served, memory conserved, the same tokens as alone.
 
+mod adapters;
 mod intake;
 mod room;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use gptneo_model::{LanguageModel, ModelError, Run, Spec, Want};
+use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, Spec, Want};
 use gptneo_text::Tokenizer;
 
 use crate::error::{EngineError, RequestError};
@@ -98,6 +99,8 @@ pub struct Scheduler {
     rails: Vec<Arc<dyn Rail>>,
     options: SchedulerOptions,
     drafter: Option<Drafter>,
+    /// Adapters that requests may name.
+    adapters: BTreeMap<String, AdapterId>,
     waiting: VecDeque<Task>,
     /// In order of arrival.
     live: Vec<Task>,
@@ -132,6 +135,7 @@ impl Scheduler {
             rails,
             options,
             drafter: None,
+            adapters: BTreeMap::new(),
             waiting: VecDeque::new(),
             live: Vec::new(),
             retained: Retained::new(options.retained_prefixes),
@@ -343,10 +347,7 @@ impl Scheduler {
 
     fn forward(&mut self, slots: &[Slot]) -> Result<(), ModelError> {
         for slot in slots {
-            let track = self.live[slot.task].track_mut(slot.track);
-            if track.sequence.is_none() {
-                track.sequence = Some(self.model.open());
-            }
+            self.live[slot.task].track_mut(slot.track).open(self.model.as_mut())?;
         }
         let run = |slot: &Slot| {
             let track = self.live[slot.task].track(slot.track);

@@ -10,11 +10,12 @@
 
 use std::ops::Range;
 
-use gptneo_model::{LanguageModel, Run, Want};
+use gptneo_model::{AdapterId, LanguageModel, Run, Want};
 
 use crate::error::EngineError;
 use crate::logits;
 use crate::scheduler::LOGIT_ROWS;
+use crate::track::open;
 
 /// Tokens that only fill the cache, in one pass.
 const FILL: usize = 512;
@@ -107,9 +108,15 @@ impl Score {
     }
 }
 
+/// Whose log-probabilities they are.
+pub(crate) struct Subject<'a> {
+    pub(crate) model: &'a mut dyn LanguageModel,
+    pub(crate) adapter: Option<AdapterId>,
+}
+
 /// Scores token ids, each but the first given those before; with `top` also what may follow each.
-pub(crate) fn tokens(model: &mut dyn LanguageModel, tokens: &[u32], top: Option<usize>) -> Result<Score, EngineError> {
-    let spec = model.spec();
+pub(crate) fn tokens(subject: &mut Subject<'_>, tokens: &[u32], top: Option<usize>) -> Result<Score, EngineError> {
+    let spec = subject.model.spec();
     let least = if top.is_some() { 1 } else { 2 };
     if tokens.len() < least {
         return Err(ScoreError::TooShort { least, found: tokens.len() }.into());
@@ -120,7 +127,7 @@ pub(crate) fn tokens(model: &mut dyn LanguageModel, tokens: &[u32], top: Option<
     known(tokens, spec.vocab)?;
     let mut score = Score { tokens: tokens.to_vec(), logprobs: Vec::new(), positions: Vec::new(), bytes: None };
     let last = if top.is_some() { tokens.len() } else { tokens.len() - 1 };
-    rows(model, &tokens[..last], 0..last, &mut |at, row| {
+    rows(subject, &tokens[..last], 0..last, &mut |at, row| {
         let sum = logits::log_sum_exp(row)?;
         if let Some(&next) = tokens.get(at + 1) {
             score.logprobs.push(f64::from(row[next as usize]) - sum);
@@ -136,7 +143,7 @@ pub(crate) fn tokens(model: &mut dyn LanguageModel, tokens: &[u32], top: Option<
 /// Scores `tokens` after `beginning`, in rolling windows; with `top` also what may follow each (after the last token:
 /// given as many before it as the context holds).
 pub(crate) fn rolling(
-    model: &mut dyn LanguageModel,
+    subject: &mut Subject<'_>,
     beginning: u32,
     tokens: &[u32],
     top: Option<usize>,
@@ -144,15 +151,15 @@ pub(crate) fn rolling(
     if tokens.is_empty() {
         return Err(ScoreError::TooShort { least: 1, found: 0 }.into());
     }
-    known(tokens, model.spec().vocab)?;
-    let positions = model.spec().positions;
+    known(tokens, subject.model.spec().vocab)?;
+    let positions = subject.model.spec().positions;
     let mut all = Vec::with_capacity(tokens.len() + 1);
     all.push(beginning);
     all.extend_from_slice(tokens);
     let mut score = Score { tokens: tokens.to_vec(), logprobs: Vec::new(), positions: Vec::new(), bytes: None };
     for window in windows(tokens.len(), positions) {
         let input = &all[window.input.clone()];
-        rows(model, input, window.skipped..input.len(), &mut |at, row| {
+        rows(subject, input, window.skipped..input.len(), &mut |at, row| {
             let next = all[window.input.start + at + 1];
             let sum = logits::log_sum_exp(row)?;
             score.logprobs.push(f64::from(row[next as usize]) - sum);
@@ -166,7 +173,7 @@ pub(crate) fn rolling(
     }
     if let Some(top) = top {
         let input = &all[all.len().saturating_sub(positions)..];
-        rows(model, input, input.len() - 1..input.len(), &mut |_, row| {
+        rows(subject, input, input.len() - 1..input.len(), &mut |_, row| {
             score.positions.push(Position { logsumexp: logits::log_sum_exp(row)?, top: logits::top(row, top) });
             Ok(())
         })?;
@@ -186,7 +193,7 @@ pub struct Likelihood {
 /// The log-likelihood of `continuation` after `context`, as the reference harness has it: of both together the last
 /// tokens that the context holds, and one more, count.
 pub(crate) fn likelihood(
-    model: &mut dyn LanguageModel,
+    subject: &mut Subject<'_>,
     context: &[u32],
     continuation: &[u32],
 ) -> Result<Likelihood, EngineError> {
@@ -196,12 +203,13 @@ pub(crate) fn likelihood(
     }
     let mut all = context.to_vec();
     all.extend_from_slice(continuation);
-    known(&all, model.spec().vocab)?;
-    let all = &all[all.len().saturating_sub(model.spec().positions + 1)..];
+    let spec = subject.model.spec();
+    known(&all, spec.vocab)?;
+    let all = &all[all.len().saturating_sub(spec.positions + 1)..];
     let input = &all[..all.len() - 1];
     let first = input.len().saturating_sub(continuation.len());
     let mut found = Likelihood { logprob: 0.0, greedy: true };
-    rows(model, input, first..input.len(), &mut |at, row| {
+    rows(subject, input, first..input.len(), &mut |at, row| {
         let next = all[at + 1];
         found.logprob += f64::from(row[next as usize]) - logits::log_sum_exp(row)?;
         found.greedy &= logits::top(row, 1).first().is_some_and(|&(id, _)| id == next);
@@ -245,12 +253,13 @@ type Visit<'a> = dyn FnMut(usize, &[f32]) -> Result<(), EngineError> + 'a;
 
 /// Shows `visit` the rows of logits after the tokens in `wanted`.
 fn rows(
-    model: &mut dyn LanguageModel,
+    subject: &mut Subject<'_>,
     tokens: &[u32],
     wanted: Range<usize>,
     visit: &mut Visit<'_>,
 ) -> Result<(), EngineError> {
-    let sequence = model.open();
+    let model = &mut *subject.model;
+    let sequence = open(model, subject.adapter)?;
     let vocab = model.spec().vocab;
     let mut logits = Vec::new();
     let mut run = || {

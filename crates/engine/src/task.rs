@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use gptneo_model::LanguageModel;
+use gptneo_model::{AdapterId, LanguageModel};
 use gptneo_text::Special;
 
 use crate::beam::{Continuation, Search};
@@ -26,6 +26,8 @@ pub(crate) struct Terms {
     pub(crate) prompt: Vec<u32>,
     /// The echoed prompt with its log-probabilities, as far as they are known.
     pub(crate) prompt_tokens: Vec<Token>,
+    /// What the model applies to every token.
+    pub(crate) adapter: Option<AdapterId>,
     /// The model's end of sequence, unless it is ignored.
     pub(crate) eos: Option<u32>,
     /// Every token that ends a generation.
@@ -167,7 +169,7 @@ pub(crate) struct Step<'a> {
 
 impl Task {
     pub(crate) fn new(ticket: Ticket, terms: Terms) -> Self {
-        let body = Body::Prefill(Track::new(terms.prompt.clone()));
+        let body = Body::Prefill(Track { adapter: terms.adapter, ..Track::new(terms.prompt.clone()) });
         Self { ticket, terms, body }
     }
 

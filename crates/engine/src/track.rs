@@ -3,7 +3,7 @@
 //! Prefill, decode, speculation and computing again after a shortage of memory are one thing: tokens that the model
 //! does not hold yet are appended, and where they end a choice is made.
 
-use gptneo_model::{LanguageModel, SequenceId};
+use gptneo_model::{AdapterId, LanguageModel, ModelError, SequenceId};
 
 /// A sequence of tokens, and how much of it the model holds.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct Track {
     pub(crate) tokens: Vec<u32>,
     /// How many at the end are only proposed.
     pub(crate) proposed: usize,
+    /// What the model applies to every token of it.
+    pub(crate) adapter: Option<AdapterId>,
     /// Where the model holds it.
     pub(crate) sequence: Option<SequenceId>,
     /// How many tokens the model holds.
@@ -22,7 +24,15 @@ pub(crate) struct Track {
 
 impl Track {
     pub(crate) fn new(tokens: Vec<u32>) -> Self {
-        Self { tokens, proposed: 0, sequence: None, held: 0, parked: false }
+        Self { tokens, proposed: 0, adapter: None, sequence: None, held: 0, parked: false }
+    }
+
+    /// Opens it in the model, where it is not.
+    pub(crate) fn open(&mut self, model: &mut dyn LanguageModel) -> Result<(), ModelError> {
+        if self.sequence.is_none() {
+            self.sequence = Some(open(model, self.adapter)?);
+        }
+        Ok(())
     }
 
     /// Tokens that the model does not hold.
@@ -61,6 +71,14 @@ impl Track {
     pub(crate) fn fork(&self, model: &mut dyn LanguageModel) -> Self {
         let sequence = self.sequence.and_then(|sequence| model.fork(sequence, self.held).ok());
         let held = if sequence.is_some() { self.held } else { 0 };
-        Self { tokens: self.tokens.clone(), proposed: 0, sequence, held, parked: false }
+        Self { tokens: self.tokens.clone(), proposed: 0, adapter: self.adapter, sequence, held, parked: false }
+    }
+}
+
+/// An empty sequence, with an adapter if one is named.
+pub(crate) fn open(model: &mut dyn LanguageModel, adapter: Option<AdapterId>) -> Result<SequenceId, ModelError> {
+    match adapter {
+        Some(adapter) => model.open_adapted(adapter),
+        None => Ok(model.open()),
     }
 }

@@ -193,7 +193,9 @@ impl Narrow<'_> {
             let count = self.ranks.len();
             // SAFETY: these rows and ranks are one worker's.
             let h = unsafe { self.h.part((self.rows.start + t) * self.rank + self.ranks.start, count) };
-            h.copy_from_slice(&s.sums(sums[t])[..count]);
+            for j in 0..count {
+                h[j] = s.sum(sums[t][j]);
+            }
         }
     }
 }

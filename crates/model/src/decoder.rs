@@ -7,17 +7,23 @@
 //!
 //! Tested against transformers in `tests/golden.rs`, and there too: any cut into pieces, batches and probes.
 
+mod adapted;
+mod door;
 mod probed;
+
+pub(crate) use door::cache_bytes;
 
 use gptneo_device::{
     Attend, CacheShape, CacheType, Device, DeviceError, Heads, NormQkv, PAGE, PageTable, Reach, Rotary, Rows,
 };
 
 use crate::config::{Config, Position, Residual};
-use crate::language_model::{Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
+use crate::language_model::{AdapterId, Input, ModelError, Run, SequenceId, Spec, Want};
 use crate::pages::{PageCopy, Pages};
 use crate::probe::Probe;
 use crate::weights::{Layer, Linear, Weights};
+
+use adapted::{AdaptedRows, PlainRoom, Residents, Site};
 
 /// Most rows computed at once.
 pub const PIECE: usize = 512;
@@ -48,6 +54,7 @@ pub struct Decoder<D: Device> {
     /// The page group of each layer.
     group_of: Vec<usize>,
     pages: Pages,
+    residents: Residents<D>,
     work: Work<D>,
     /// Multiplications of one token: one layer, and output matrix.
     matrix_elements: (u64, u64),
@@ -66,8 +73,8 @@ struct Work<D: Device> {
     inner: D::Buffer,
     /// `[LOGIT_ROWS, V]`.
     logits: D::Buffer,
-    /// Only while a probe looks: keys, values, and what a branch adds, `[PIECE, C]` each.
-    probed: Option<[D::Buffer; 3]>,
+    /// There once a probe has looked or an adapter was added.
+    plain: Option<PlainRoom<D>>,
 }
 
 /// One piece of a step: rows of several sequences.
@@ -77,6 +84,8 @@ struct Piece {
     /// Index into `members` of each row.
     sequences: Vec<u32>,
     members: Vec<SequenceId>,
+    /// The adapter of each member.
+    adapters: Vec<Option<AdapterId>>,
     /// Rows whose embeddings were given: row, and where they stand in its run.
     embedded: Vec<(usize, usize, usize)>,
     /// Rows whose logits are wanted, rising.
@@ -93,6 +102,11 @@ impl Piece {
     fn kept(&self) -> Kept {
         let of = |values: &[u32]| self.wanted.iter().map(|&row| values[row as usize]).collect();
         Kept { positions: of(&self.positions), sequences: of(&self.sequences) }
+    }
+
+    /// The adapter of each of some rows, given their sequences.
+    fn adapters_of<'a>(&'a self, sequences: &'a [u32]) -> impl Iterator<Item = Option<AdapterId>> + 'a {
+        sequences.iter().map(|&member| self.adapters[member as usize])
     }
 }
 
@@ -127,7 +141,7 @@ impl<D: Device> Decoder<D> {
             attention: device.buffer(PIECE * config.width)?,
             inner: device.buffer(PIECE * config.inner)?,
             logits: device.buffer(LOGIT_ROWS * config.vocab)?,
-            probed: None,
+            plain: None,
         };
         let spec = Spec {
             family: config.family,
@@ -148,7 +162,8 @@ impl<D: Device> Decoder<D> {
         let per_layer = 4 * config.width * config.width + 2 * config.width * config.inner;
         let matrix_elements = (per_layer as u64, (config.vocab * config.width) as u64);
         let pages = Pages::new(&reaches, pages, PIECE);
-        Ok(Self { device, config, spec, weights, caches, group_of, pages, work, matrix_elements })
+        let residents = Residents::new();
+        Ok(Self { device, config, spec, weights, caches, group_of, pages, residents, work, matrix_elements })
     }
 
     /// The architecture.
@@ -169,9 +184,8 @@ impl<D: Device> Decoder<D> {
     ) -> Result<(), ModelError> {
         logits.clear();
         let lens = self.check(runs)?;
-        if probe.is_some() && self.work.probed.is_none() {
-            let buffer = || self.device.buffer(PIECE * self.config.width);
-            self.work.probed = Some([buffer()?, buffer()?, buffer()?]);
+        if probe.is_some() && self.work.plain.is_none() {
+            self.work.plain = Some(PlainRoom::new(&self.device, PIECE * self.config.width)?);
         }
         let (mut run, mut done) = (0, 0);
         while run < runs.len() {
@@ -228,6 +242,7 @@ impl<D: Device> Decoder<D> {
             positions: Vec::new(),
             sequences: Vec::new(),
             members: Vec::new(),
+            adapters: Vec::new(),
             embedded: Vec::new(),
             wanted: Vec::new(),
         };
@@ -240,6 +255,7 @@ impl<D: Device> Decoder<D> {
                 self.pages.grow(sequence, count, &mut copies);
                 let member = piece.members.len() as u32;
                 piece.members.push(sequence);
+                piece.adapters.push(self.pages.adapter(sequence));
                 for i in 0..count {
                     let row = piece.ids.len();
                     match input {
@@ -295,12 +311,15 @@ impl<D: Device> Decoder<D> {
         }
     }
 
-    /// Every block over a piece: five fused operations, in the order the residual asks for.
+    /// Every block over a piece: five fused operations, in the order the residual asks for; those beside which rows have an
+    /// adapter in their plain parts.
     fn layers(&mut self, piece: &Piece) {
-        let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
+        let Self { device, config, weights, caches, group_of, pages, residents, work, .. } = self;
+        let device = &*device;
         let tables = tables(pages, piece);
         let kept = piece.kept();
         let heads = Heads { count: config.heads, size: config.head_size() };
+        let mut adapted = residents.rows(piece.adapters_of(&piece.sequences));
         for (index, layer) in weights.layers.iter().enumerate() {
             let tables = &tables[group_of[index]];
             let mut rows = Rows { positions: &piece.positions, sequences: &piece.sequences, tables };
@@ -313,12 +332,18 @@ impl<D: Device> Decoder<D> {
                 rotary: rotary(config, weights),
                 rows,
             };
-            device.norm_qkv(args, &mut caches[index], &mut work.query);
+            match &mut work.plain {
+                Some(plain) if adapted.touch(index, Site::Qkv) => {
+                    adapted.norm_qkv(device, index, args, plain, &mut caches[index], &mut work.query);
+                }
+                _ => device.norm_qkv(args, &mut caches[index], &mut work.query),
+            }
             // After the last keys and values only the rows whose logits are wanted go on.
             if index + 1 == config.layers() && piece.wanted.len() < piece.ids.len() {
                 device.keep_rows(config.width, &piece.wanted, &mut work.query);
                 device.keep_rows(config.width, &piece.wanted, &mut work.x);
                 rows = Rows { positions: &kept.positions, sequences: &kept.sequences, tables };
+                adapted = residents.rows(piece.adapters_of(&kept.sequences));
             }
             let n = rows.len();
             if n == 0 {
@@ -333,32 +358,17 @@ impl<D: Device> Decoder<D> {
                 rows,
             };
             device.attend(args, &mut work.attention);
-            let attention_output = |work: &mut Work<D>| {
-                let Linear { weight, bias } = &layer.attention_output;
-                device.project_add(n, &work.attention, weight, bias.as_ref(), &mut work.x);
-            };
-            let inner = |work: &mut Work<D>| {
-                let norm = layer.norm_2.as_ref().unwrap_or(&layer.norm_1).with(config.eps);
-                let Linear { weight, bias } = &layer.inner;
-                device.norm_linear_activate(
-                    n,
-                    &work.x,
-                    norm,
-                    weight,
-                    bias.as_ref(),
-                    config.activation,
-                    &mut work.inner,
-                );
-            };
             // Parallel branches both read what the layer was given, so the MLP's norm comes before attention is added.
             if config.residual == Residual::Sequential {
-                attention_output(work);
-                inner(work);
+                work.attention_output(device, n, config, (index, layer), &adapted);
+                work.inner(device, n, config, (index, layer), &adapted);
             } else {
-                inner(work);
-                attention_output(work);
+                work.inner(device, n, config, (index, layer), &adapted);
+                work.attention_output(device, n, config, (index, layer), &adapted);
             }
-            device.project_add(n, &work.inner, &layer.outer.weight, layer.outer.bias.as_ref(), &mut work.x);
+            let Linear { weight, bias } = &layer.outer;
+            device.project_add(n, &work.inner, weight, bias.as_ref(), &mut work.x);
+            adapted.add(device, (index, Site::Outer), &work.inner, 0..config.width, &mut work.x);
         }
     }
 
@@ -370,6 +380,43 @@ impl<D: Device> Decoder<D> {
             let norm = weights.final_norm.with(config.eps);
             device.norm_logits(&work.x, rows, norm, weights.output(), weights.head_bias.as_ref(), &mut work.logits);
             device.append(&work.logits, rows.len() * config.vocab, logits);
+        }
+    }
+}
+
+impl<D: Device> Work<D> {
+    /// What attention found goes through its output matrix into the residual stream.
+    fn attention_output(
+        &mut self,
+        device: &D,
+        n: usize,
+        config: &Config,
+        at: (usize, &Layer<D>),
+        adapted: &AdaptedRows<'_, D>,
+    ) {
+        let (index, layer) = at;
+        let Linear { weight, bias } = &layer.attention_output;
+        let width = config.width;
+        device.project_add(n, &self.attention, weight, bias.as_ref(), &mut self.x);
+        adapted.add(device, (index, Site::AttentionOutput), &self.attention, 0..width, &mut self.x);
+    }
+
+    /// The residual stream goes through norm, first MLP matrix and activation.
+    fn inner(&mut self, device: &D, n: usize, config: &Config, at: (usize, &Layer<D>), adapted: &AdaptedRows<'_, D>) {
+        let (index, layer) = at;
+        let norm = layer.norm_2.as_ref().unwrap_or(&layer.norm_1).with(config.eps);
+        let Linear { weight, bias } = &layer.inner;
+        match &mut self.plain {
+            Some(plain) if adapted.touch(index, Site::Inner) => {
+                device.norm(n, &self.x, norm, &mut plain.branch);
+                device.linear(n, &plain.branch, weight, bias.as_ref(), 0..config.inner, &mut self.inner);
+                adapted.add(device, (index, Site::Inner), &plain.branch, 0..config.inner, &mut self.inner);
+                device.activate(n * config.inner, config.activation, &mut self.inner);
+            }
+            _ => {
+                let (x, inner, activation) = (&self.x, &mut self.inner, config.activation);
+                device.norm_linear_activate(n, x, norm, weight, bias.as_ref(), activation, inner);
+            }
         }
     }
 }
@@ -389,102 +436,4 @@ fn rotary<'a, D: Device>(config: &Config, weights: &'a Weights<D>) -> Option<Rot
         (Position::Rotary { dims, pairing, .. }, Some(table)) => Some(Rotary { table, dims, pairing }),
         _ => None,
     }
-}
-
-impl<D: Device> LanguageModel for Decoder<D> {
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn open(&mut self) -> SequenceId {
-        self.pages.open()
-    }
-
-    fn len(&self, sequence: SequenceId) -> Result<usize, ModelError> {
-        self.pages.len(sequence)
-    }
-
-    fn fork(&mut self, sequence: SequenceId, len: usize) -> Result<SequenceId, ModelError> {
-        self.pages.fork(sequence, len)
-    }
-
-    fn truncate(&mut self, sequence: SequenceId, len: usize) -> Result<(), ModelError> {
-        self.pages.truncate(sequence, len)
-    }
-
-    fn can_cut(&self, sequence: SequenceId, len: usize) -> bool {
-        self.pages.can_cut(sequence, len).is_ok()
-    }
-
-    fn close(&mut self, sequence: SequenceId) {
-        self.pages.close(sequence);
-    }
-
-    fn fits(&self, growth: &[(Option<SequenceId>, usize)]) -> bool {
-        self.pages.room(growth).is_ok()
-    }
-
-    fn forward(&mut self, runs: &[Run<'_>], logits: &mut Vec<f32>) -> Result<(), ModelError> {
-        self.step(runs, logits, None)
-    }
-
-    fn forward_probed(
-        &mut self,
-        runs: &[Run<'_>],
-        logits: &mut Vec<f32>,
-        probe: &mut dyn Probe,
-    ) -> Result<(), ModelError> {
-        self.step(runs, logits, Some(probe))
-    }
-
-    fn token_bytes(&self, context: usize) -> u64 {
-        let Self { device, config, weights, .. } = self;
-        let matrices = |l: &Layer<D>| {
-            [&l.qkv.weight, &l.attention_output.weight, &l.inner.weight, &l.outer.weight]
-                .map(|w| device.weight_bytes(w) as u64)
-                .into_iter()
-                .sum::<u64>()
-        };
-        let keys: u64 = config.reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum();
-        let per_key = cache_bytes(config, self.spec.key, self.spec.value);
-        weights.layers.iter().map(matrices).sum::<u64>()
-            + device.weight_bytes(weights.output()) as u64
-            + keys * per_key as u64
-    }
-
-    fn token_operations(&self, context: usize, logits: bool) -> u64 {
-        let Config { reach, width, .. } = &self.config;
-        let keys = |reach: &[Reach]| reach.iter().map(|r| (context + 1 - r.first_key(context)) as u64).sum::<u64>();
-        let (layer, output) = self.matrix_elements;
-        let layers = reach.len() as u64;
-        if logits {
-            return 2 * (layers * layer + output) + 4 * keys(reach) * *width as u64;
-        }
-        // Of the last layer keys and values alone.
-        let last = 2 * (width * width) as u64;
-        2 * ((layers - 1) * layer + last) + 4 * keys(&reach[..reach.len() - 1]) * *width as u64
-    }
-
-    fn weight_bytes(&self) -> u64 {
-        let Self { device, weights, .. } = self;
-        let layers: u64 = weights
-            .layers
-            .iter()
-            .flat_map(|l| [&l.qkv.weight, &l.attention_output.weight, &l.inner.weight, &l.outer.weight])
-            .map(|w| device.weight_bytes(w) as u64)
-            .sum();
-        let rest = [Some(&weights.embedding), weights.positions.as_ref(), weights.head.as_ref()];
-        layers + rest.into_iter().flatten().map(|w| device.weight_bytes(w) as u64).sum::<u64>()
-    }
-}
-
-/// Bytes that one position takes in the cache of one layer.
-pub(crate) fn cache_bytes(config: &Config, key: CacheType, value: CacheType) -> usize {
-    let one = |kind| match kind {
-        CacheType::F32 => config.width * 4,
-        CacheType::F16 => config.width * 2,
-        // One byte a channel, and a two-byte scale for 32 channels or a whole small head.
-        CacheType::Q8_0 => config.width + 2 * config.heads * config.head_size().div_ceil(32),
-    };
-    one(key) + one(value)
 }

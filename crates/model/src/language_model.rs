@@ -7,6 +7,7 @@ use std::fmt;
 
 use gptneo_device::{CacheType, DType, DeviceError};
 
+use crate::adapter::{Adapter, AdapterError};
 use crate::family::Family;
 use crate::probe::Probe;
 
@@ -27,6 +28,23 @@ impl SequenceId {
 }
 
 impl fmt::Display for SequenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Names an adapter held by a model; no two adapters of a model ever have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AdapterId(u32);
+
+impl AdapterId {
+    /// The adapter that was added as number `index`. Only a model hands these out.
+    pub fn new(index: u32) -> Self {
+        Self(index)
+    }
+}
+
+impl fmt::Display for AdapterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }
@@ -159,6 +177,20 @@ pub enum ModelError {
         /// Why not.
         why: &'static str,
     },
+    /// The adapter was removed, or never added.
+    #[error("the model holds no adapter {0}")]
+    UnknownAdapter(AdapterId),
+    /// The adapter cannot be removed.
+    #[error("adapter {adapter} belongs to {sequences} open sequence(s): close them before it is removed")]
+    AdapterInUse {
+        /// Which.
+        adapter: AdapterId,
+        /// How many have it.
+        sequences: usize,
+    },
+    /// The adapter does not fit the model.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -166,7 +198,7 @@ pub enum ModelError {
 
 /// A model that appends tokens to sequences and answers with logits.
 ///
-/// The logits of a token depend on its sequence alone: not on what else is in the step, nor on how its tokens were cut
+/// The logits of a token depend on its sequence, and the adapter that it was opened with, alone: not on what else is in the step, nor on how its tokens were cut
 /// into steps (bit for bit, on a CPU).
 pub trait LanguageModel: Send {
     /// What the model is.
@@ -174,6 +206,24 @@ pub trait LanguageModel: Send {
 
     /// Opens an empty sequence.
     fn open(&mut self) -> SequenceId;
+
+    /// Takes an adapter in, for sequences that are opened with it.
+    ///
+    /// # Errors
+    /// If it was made for matrices of other shapes, or there is no room for it.
+    fn add_adapter(&mut self, adapter: &Adapter) -> Result<AdapterId, ModelError>;
+
+    /// Forgets an adapter.
+    ///
+    /// # Errors
+    /// If an open sequence has it.
+    fn remove_adapter(&mut self, adapter: AdapterId) -> Result<(), ModelError>;
+
+    /// Opens an empty sequence whose every token passes the adapter; its forks have it too.
+    ///
+    /// # Errors
+    /// If the model holds no such adapter.
+    fn open_adapted(&mut self, adapter: AdapterId) -> Result<SequenceId, ModelError>;
 
     /// Tokens in the sequence.
     fn len(&self, sequence: SequenceId) -> Result<usize, ModelError>;

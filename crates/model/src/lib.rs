@@ -8,6 +8,7 @@
 //! Families are data: `family/` has one table of tensor names each, and a reader of its `config.json`.
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 mod config;
 mod decoder;
 mod error;
@@ -28,13 +29,14 @@ mod storage;
 pub mod training;
 mod weights;
 
+pub use adapter::{Adapter, AdapterError, AdapterSettings, LowRank, Merged};
 pub use config::{Biases, Config, ConfigError, Position, Residual, ScoreScale};
 pub use decoder::{CacheOptions, Decoder, PIECE};
 pub use error::LoadError;
 pub use export::{Written, write_gguf, write_hf};
 pub use family::Family;
 pub use fidelity::{Fidelity, fidelity};
-pub use language_model::{Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
+pub use language_model::{AdapterId, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
 pub use load::{LoadOptions, Loaded, Progress, load};
 pub use memory::{Memory, default_cache, memory};
 pub use open::{open, read_config};

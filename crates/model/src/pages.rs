@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use gptneo_device::{PAGE, Reach};
 
-use crate::language_model::{ModelError, SequenceId};
+use crate::language_model::{AdapterId, ModelError, SequenceId};
 
 /// Positions that a local group keeps beyond its window, so that a sequence can be cut back by as many.
 const SLACK: usize = PAGE;
@@ -65,6 +65,8 @@ impl Held {
 #[derive(Debug)]
 struct Sequence {
     len: usize,
+    /// What its keys and values were made with: a fork has the same.
+    adapter: Option<AdapterId>,
     /// One per group.
     held: Vec<Held>,
 }
@@ -98,9 +100,9 @@ impl Pages {
         self.groups.len()
     }
 
-    pub(crate) fn open(&mut self) -> SequenceId {
+    pub(crate) fn open(&mut self, adapter: Option<AdapterId>) -> SequenceId {
         let held = vec![Held::default(); self.groups.len()];
-        self.add(Sequence { len: 0, held })
+        self.add(Sequence { len: 0, adapter, held })
     }
 
     fn add(&mut self, sequence: Sequence) -> SequenceId {
@@ -118,6 +120,16 @@ impl Pages {
 
     pub(crate) fn len(&self, id: SequenceId) -> Result<usize, ModelError> {
         self.sequence(id).map(|s| s.len)
+    }
+
+    /// The adapter of an open sequence.
+    pub(crate) fn adapter(&self, id: SequenceId) -> Option<AdapterId> {
+        self.sequence(id).expect("the caller has looked the sequence up").adapter
+    }
+
+    /// How many open sequences have this adapter.
+    pub(crate) fn with_adapter(&self, adapter: AdapterId) -> usize {
+        self.sequences.iter().flatten().filter(|sequence| sequence.adapter == Some(adapter)).count()
     }
 
     /// The pages of an open sequence in a group.
@@ -147,12 +159,13 @@ impl Pages {
 
     pub(crate) fn fork(&mut self, id: SequenceId, len: usize) -> Result<SequenceId, ModelError> {
         self.can_cut(id, len)?;
-        let mut held = self.sequence(id)?.held.clone();
+        let &Sequence { adapter, ref held, .. } = self.sequence(id)?;
+        let mut held = held.clone();
         for (group, held) in self.groups.iter_mut().zip(&mut held) {
             held.pages.truncate(len.div_ceil(PAGE).saturating_sub(held.first));
             held.pages.iter().for_each(|&page| group.holders[page as usize] += 1);
         }
-        Ok(self.add(Sequence { len, held }))
+        Ok(self.add(Sequence { len, adapter, held }))
     }
 
     pub(crate) fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), ModelError> {
@@ -280,7 +293,7 @@ mod tests {
     #[test]
     fn a_local_group_keeps_its_window_and_no_more() {
         let mut pages = pages(40);
-        let id = pages.open();
+        let id = pages.open(None);
         append(&mut pages, id, 2000);
         let (global, local) = (pages.held(id, 0).clone(), pages.held(id, 1).clone());
         assert_eq!((global.first, global.pages.len()), (0, 32));
@@ -293,7 +306,7 @@ mod tests {
     #[test]
     fn a_fork_shares_pages_until_one_writes() {
         let mut pages = pages(8);
-        let a = pages.open();
+        let a = pages.open(None);
         append(&mut pages, a, 96);
         assert_eq!(free(&pages), [6, 6]);
         let b = pages.fork(a, 80).unwrap();
@@ -311,7 +324,7 @@ mod tests {
     #[test]
     fn a_cut_back_by_the_slack_always_works_and_one_before_the_window_is_refused() {
         let mut pages = pages(40);
-        let id = pages.open();
+        let id = pages.open(None);
         append(&mut pages, id, 1000);
         assert!(pages.can_cut(id, 1000 - SLACK).is_ok());
         assert!(pages.can_cut(id, 300).is_err());
@@ -323,7 +336,7 @@ mod tests {
     #[test]
     fn room_is_refused_before_anything_is_taken() {
         let mut pages = pages(2);
-        let id = pages.open();
+        let id = pages.open(None);
         assert!(pages.room(&[(Some(id), 129)]).is_err());
         assert!(pages.room(&[(Some(id), 64), (None, 65)]).is_err());
         assert!(pages.room(&[(Some(id), 64), (None, 64)]).is_ok());
@@ -333,7 +346,7 @@ mod tests {
     #[test]
     fn cutting_to_nothing_gives_all_back() {
         let mut pages = pages(4);
-        let id = pages.open();
+        let id = pages.open(None);
         append(&mut pages, id, 100);
         pages.truncate(id, 0).unwrap();
         assert_eq!(free(&pages), [4, 4]);

@@ -17,6 +17,7 @@ impl Scheduler {
     pub(super) fn terms(&self, request: Request) -> Result<Terms, RequestError> {
         let spec = self.model.spec();
         request.check(spec.vocab)?;
+        let adapter = request.adapter.as_deref().map(|name| self.adapter(name)).transpose()?;
         let prompt = self.encode(&request.prompt)?;
         let generates = request.max_tokens != Some(0);
         if prompt.len() + usize::from(generates) > spec.positions {
@@ -46,6 +47,7 @@ impl Scheduler {
             outlet: Outlet { tokenizer: self.tokenizer.clone(), rails, stops, echo: request.echo },
             prompt,
             prompt_tokens: Vec::new(),
+            adapter,
             eos,
             ends,
             vocab: spec.vocab,

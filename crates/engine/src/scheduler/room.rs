@@ -83,12 +83,14 @@ impl Scheduler {
         })
     }
 
-    /// Forks the sequence that has most in common with the first waiting prompt.
+    /// Forks the sequence that has most in common with the first waiting prompt, of those with its adapter.
     fn share(&mut self) -> Option<(SequenceId, usize)> {
-        let prompt = &self.waiting.front()?.terms.prompt;
+        let terms = &self.waiting.front()?.terms;
+        let (prompt, adapter) = (&terms.prompt, terms.adapter);
         let model = self.model.as_mut();
-        let kept = self.retained.longest(model, prompt);
-        let live = self.live.iter().flat_map(Task::tracks).filter_map(|track| {
+        let kept = self.retained.longest(model, prompt, adapter);
+        let tracks = self.live.iter().flat_map(Task::tracks).filter(|track| track.adapter == adapter);
+        let live = tracks.filter_map(|track| {
             let len = common(&track.tokens[..track.held], prompt).min(prompt.len() - 1);
             let sequence = track.sequence.filter(|&sequence| len > 0 && model.can_cut(sequence, len))?;
             Some((sequence, len))

@@ -19,7 +19,7 @@ pub(crate) fn cpu(threads: usize) -> Cpu {
     Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap()
 }
 
-fn model(name: &str, threads: usize, cache_positions: usize) -> Box<dyn LanguageModel> {
+pub(crate) fn model(name: &str, threads: usize, cache_positions: usize) -> Box<dyn LanguageModel> {
     let options = LoadOptions { cache_positions: Some(cache_positions), ..LoadOptions::default() };
     let source = open(&folder(name)).unwrap();
     Box::new(load(cpu(threads), &source, &options, &mut |_| ()).unwrap().decoder)

@@ -1,6 +1,7 @@
 //! The engine against models with known answers.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod adapters;
 mod beams;
 mod generating;
 mod golden;

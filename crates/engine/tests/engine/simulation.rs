@@ -10,10 +10,12 @@ use gptneo_engine::{
     Sampling, Scheduler, SchedulerOptions, Speculation, Ticket,
 };
 
-use crate::toy::{Dice, Law, Toy, VOCAB, hashed, markov, tokenizer};
+use crate::toy::{Dice, Law, Toy, VOCAB, hashed, markov, tokenizer, turning};
 
 const PAGE: usize = 4;
 const POSITIONS: usize = 48;
+/// Names, and what they do.
+const ADAPTERS: [(&str, usize); 2] = [("one", 1), ("five", 5)];
 
 struct World {
     scheduler: Scheduler,
@@ -67,7 +69,8 @@ impl World {
         };
         let draft = Toy::new(VOCAB, markov(VOCAB, 6.0, 1)).positions(dice.from(10, POSITIONS)).pages(dice.from(4, 40));
         let scheduler = Scheduler::new(Box::new(toy), Some(tokenizer()), rails.clone(), options);
-        let scheduler = scheduler.with_draft(Box::new(draft)).unwrap();
+        let mut scheduler = scheduler.with_draft(Box::new(draft)).unwrap();
+        ADAPTERS.iter().for_each(|&(name, places)| scheduler.add_adapter(name, &turning(places)).unwrap());
         Self { scheduler, options, pages, law, rails, asked: BTreeMap::new(), seen: Seen::default() }
     }
 
@@ -151,10 +154,11 @@ impl World {
             assert!(asked.over, "{ticket:?} was lost");
             let toy = Toy::new(VOCAB, self.law.clone()).positions(POSITIONS);
             let options = SchedulerOptions::default();
-            let alone =
+            let mut alone =
                 gptneo_engine::Engine::with_rails(Box::new(toy), Some(tokenizer()), self.rails.clone(), options);
+            ADAPTERS.iter().for_each(|&(name, places)| alone.add_adapter(name, &turning(places)).unwrap());
             let request = Request { speculation: Speculation::None, ..asked.request.clone() };
-            let alone = crate::toy::run(&mut { alone }, request);
+            let alone = crate::toy::run(&mut alone, request);
             if asked.failed {
                 self.excuse(asked);
             }
@@ -210,6 +214,7 @@ fn request(dice: &mut Dice) -> Request {
         max_tokens: if dice.once_in(12) { None } else { Some(dice.below(16)) },
         ignore_eos: dice.once_in(2),
         echo: dice.once_in(5),
+        adapter: dice.once_in(3).then(|| ADAPTERS[dice.below(2)].0.to_owned()),
         ..Request::new(prompt)
     };
     if dice.once_in(2) {
@@ -283,6 +288,7 @@ fn simulate_and_count(seed: u64) -> Seen {
     let options = SchedulerOptions { max_sequences: 6, ..SchedulerOptions::default() };
     let mut scheduler = Scheduler::new(Box::new(toy), Some(tokenizer()), Vec::new(), options);
     scheduler = scheduler.with_draft(Box::new(draft)).unwrap();
+    ADAPTERS.iter().for_each(|&(name, places)| scheduler.add_adapter(name, &turning(places)).unwrap());
     let tickets: Vec<Ticket> = (0..6).filter_map(|_| scheduler.submit(request(&mut dice)).ok()).collect();
     for _ in 0..dice.below(30) {
         scheduler.step();
@@ -292,6 +298,7 @@ fn simulate_and_count(seed: u64) -> Seen {
         scheduler.step();
     }
     scheduler.forget_prefixes();
+    ADAPTERS.iter().for_each(|(name, _)| scheduler.remove_adapter(name).unwrap());
     for watch in watches {
         let watch = watch.lock().unwrap();
         assert_eq!((watch.open, watch.pages_free), (0, watch.pages), "seed {seed}");

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use gptneo_device::{CacheType, DType};
 use gptneo_engine::{Engine, Generation, Request, Sampling};
 use gptneo_model::probe::Probe;
-use gptneo_model::{Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
+use gptneo_model::{
+    Adapter, AdapterId, AdapterSettings, Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want, shapes,
+};
 use gptneo_text::Tokenizer;
 
 /// End of sequence, and id 0.
@@ -135,6 +137,8 @@ pub(crate) struct Toy {
     /// Local layers forget what lies further back than this and a page.
     window: Option<usize>,
     watch: Arc<Mutex<Watch>>,
+    /// Adapters ever added; those removed have no turn.
+    adapters: Vec<Option<usize>>,
 }
 
 #[derive(Clone)]
@@ -142,6 +146,7 @@ struct Held {
     tokens: Vec<u32>,
     pages: Vec<usize>,
     kept_from: usize,
+    adapter: Option<AdapterId>,
 }
 
 impl Toy {
@@ -163,7 +168,17 @@ impl Toy {
             value: CacheType::F32,
         };
         let watch = Arc::new(Mutex::new(Watch::default()));
-        Self { spec, law, page: 4, refs: vec![0; 4096], sequences: Vec::new(), window: None, watch }.watched()
+        Self {
+            spec,
+            law,
+            page: 4,
+            refs: vec![0; 4096],
+            sequences: Vec::new(),
+            window: None,
+            watch,
+            adapters: Vec::new(),
+        }
+        .watched()
     }
 
     pub(crate) fn positions(mut self, positions: usize) -> Self {
@@ -229,6 +244,12 @@ impl Toy {
         (len + count).div_ceil(self.page) - held.pages.len() + usize::from(copy)
     }
 
+    /// By how many places an adapter turns logits.
+    fn turn(&self, adapter: AdapterId) -> Result<usize, ModelError> {
+        let held = self.adapters.iter().enumerate().find(|(at, _)| AdapterId::new(*at as u32) == adapter);
+        held.and_then(|(_, turn)| *turn).ok_or(ModelError::UnknownAdapter(adapter))
+    }
+
     fn take_page(&mut self) -> usize {
         let page = self.refs.iter().position(|&refs| refs == 0).expect("checked before");
         self.refs[page] = 1;
@@ -272,7 +293,28 @@ impl LanguageModel for Toy {
     }
 
     fn open(&mut self) -> SequenceId {
-        self.put(Held { tokens: Vec::new(), pages: Vec::new(), kept_from: 0 })
+        self.put(Held { tokens: Vec::new(), pages: Vec::new(), kept_from: 0, adapter: None })
+    }
+
+    fn open_adapted(&mut self, adapter: AdapterId) -> Result<SequenceId, ModelError> {
+        self.turn(adapter)?;
+        Ok(self.put(Held { tokens: Vec::new(), pages: Vec::new(), kept_from: 0, adapter: Some(adapter) }))
+    }
+
+    fn add_adapter(&mut self, adapter: &Adapter) -> Result<AdapterId, ModelError> {
+        self.adapters.push(Some(adapter.settings().rank));
+        Ok(AdapterId::new(self.adapters.len() as u32 - 1))
+    }
+
+    fn remove_adapter(&mut self, adapter: AdapterId) -> Result<(), ModelError> {
+        self.turn(adapter)?;
+        let sequences = self.sequences.iter().flatten().filter(|held| held.adapter == Some(adapter)).count();
+        if sequences > 0 {
+            return Err(ModelError::AdapterInUse { adapter, sequences });
+        }
+        let place = (0..).find(|&at| AdapterId::new(at) == adapter).expect("it was found");
+        self.adapters[place as usize] = None;
+        Ok(())
     }
 
     fn len(&self, sequence: SequenceId) -> Result<usize, ModelError> {
@@ -344,7 +386,9 @@ impl LanguageModel for Toy {
                 }
                 held.tokens.push(token);
                 if run.want == Want::All || (run.want == Want::Last && index + 1 == tokens.len()) {
-                    logits.extend((self.law)(&held.tokens));
+                    let mut row = (self.law)(&held.tokens);
+                    row.rotate_right(held.adapter.map_or(0, |adapter| self.turn(adapter).expect("in use")));
+                    logits.extend(row);
                 }
             }
             if let Some(window) = self.window {
@@ -375,6 +419,12 @@ impl LanguageModel for Toy {
     fn weight_bytes(&self) -> u64 {
         0
     }
+}
+
+/// An adapter for toys: it turns logits by `places`.
+pub(crate) fn turning(places: usize) -> Adapter {
+    let config = shapes::config("gpt2").expect("a published shape");
+    Adapter::new(&config, AdapterSettings { rank: places, ..AdapterSettings::default() })
 }
 
 /// An engine over a toy, with the toy tokenizer.

@@ -5,6 +5,7 @@
 
 use gptneo_device::{Attend, Device, Heads, Rows};
 
+use super::adapted::{PlainRoom, Site};
 use super::{Decoder, LOGIT_ROWS, Piece, Work, rotary, tables};
 use crate::config::Residual;
 use crate::probe::{Activation, Probe};
@@ -12,11 +13,13 @@ use crate::weights::{Layer, Linear};
 
 impl<D: Device> Decoder<D> {
     pub(super) fn probed_piece(&mut self, piece: &Piece, logits: &mut Vec<f32>, probe: &mut dyn Probe) {
-        let Self { device, config, weights, caches, group_of, pages, work, .. } = self;
+        let Self { device, config, weights, caches, group_of, pages, residents, work, .. } = self;
+        let device = &*device;
+        let adapted = residents.rows(piece.adapters_of(&piece.sequences));
         let n = piece.ids.len();
-        let Work { x, query, attention, inner, probed, logits: head, .. } = work;
-        let [key, value, branch] = probed.as_mut().expect("allocated before the first piece");
-        let mut eye = Eye { device: &*device, probe, n, host: Vec::new() };
+        let Work { x, query, attention, inner, plain, logits: head } = work;
+        let PlainRoom { key, value, branch } = plain.as_mut().expect("allocated before the first piece");
+        let mut eye = Eye { device, probe, n, host: Vec::new() };
         let width = config.width;
         let heads = Heads { count: config.heads, size: config.head_size() };
         let tables = tables(pages, piece);
@@ -31,7 +34,9 @@ impl<D: Device> Decoder<D> {
             device.norm(n, x, norm_1.with(config.eps), branch);
             eye.show(&name("norm_1"), width, branch);
             for (i, (what, out)) in [("query", &mut *query), ("key", key), ("value", value)].into_iter().enumerate() {
-                device.linear(n, branch, &qkv.weight, qkv.bias.as_ref(), i * width..(i + 1) * width, out);
+                let outputs = i * width..(i + 1) * width;
+                device.linear(n, branch, &qkv.weight, qkv.bias.as_ref(), outputs.clone(), out);
+                adapted.add(device, (index, Site::Qkv), branch, outputs, out);
                 eye.show(&name(what), width, out);
             }
             for turned in [&mut *query, &mut *key] {
@@ -46,6 +51,7 @@ impl<D: Device> Decoder<D> {
             // Kept in `query`, which is free now, until the residual asks for it.
             let Linear { weight, bias } = attention_output;
             device.linear(n, attention, weight, bias.as_ref(), 0..width, query);
+            adapted.add(device, (index, Site::AttentionOutput), attention, 0..width, query);
             eye.show(&name("attention_output"), width, query);
 
             if config.residual == Residual::Sequential {
@@ -59,10 +65,12 @@ impl<D: Device> Decoder<D> {
                 None => device.norm(n, x, norm_1.with(config.eps), branch),
             }
             device.linear(n, branch, &up.weight, up.bias.as_ref(), 0..config.inner, inner);
+            adapted.add(device, (index, Site::Inner), branch, 0..config.inner, inner);
             eye.show(&name("inner"), config.inner, inner);
             device.activate(n * config.inner, config.activation, inner);
             eye.show(&name("activated"), config.inner, inner);
             device.linear(n, inner, &outer.weight, outer.bias.as_ref(), 0..width, branch);
+            adapted.add(device, (index, Site::Outer), inner, 0..width, branch);
             eye.show(&name("mlp_output"), width, branch);
             if config.residual != Residual::Sequential {
                 device.add(n * width, query, x);

@@ -1,0 +1,60 @@
+//! Scores of text and of token ids, by the model itself or with an adapter.
+
+use gptneo_model::AdapterId;
+use gptneo_text::Tokenizer;
+
+use crate::error::EngineError;
+use crate::scheduler::Scheduler;
+use crate::score::{self, Likelihood, Score, ScoreError, Subject};
+
+/// Scores, borrowed from an [`crate::Engine`].
+pub struct Scorer<'a> {
+    scheduler: &'a mut Scheduler,
+    adapter: Option<AdapterId>,
+}
+
+impl<'a> Scorer<'a> {
+    pub(crate) fn new(scheduler: &'a mut Scheduler, adapter: Option<&str>) -> Result<Self, EngineError> {
+        let adapter = adapter.map(|name| scheduler.adapter(name)).transpose()?;
+        Ok(Self { scheduler, adapter })
+    }
+
+    fn subject(&mut self) -> Subject<'_> {
+        Subject { adapter: self.adapter, model: self.scheduler.model() }
+    }
+
+    /// Scores token ids, each but the first given those before; with `top` also the `top` largest logits after each.
+    ///
+    /// # Errors
+    /// More ids than the context holds, ids that the model does not have, fewer than two (one with `top`).
+    pub fn tokens(&mut self, tokens: &[u32], top: Option<usize>) -> Result<Score, EngineError> {
+        let mut score = score::tokens(&mut self.subject(), tokens, top)?;
+        if let Some(tokenizer) = self.scheduler.tokenizer() {
+            let bytes = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
+            score.bytes = Some(tokens[1..].iter().map(bytes).sum());
+        }
+        Ok(score)
+    }
+
+    /// Scores text, its first token given the model's beginning-of-sequence (else end-of-sequence) token; text beyond
+    /// the context in disjoint rolling windows.
+    ///
+    /// # Errors
+    /// No tokenizer, no such token, empty text.
+    pub fn text(&mut self, text: &str, top: Option<usize>) -> Result<Score, EngineError> {
+        let tokenizer: &Tokenizer = self.scheduler.tokenizer().ok_or(ScoreError::NoTokenizer)?;
+        let tokens = tokenizer.encode(text).map_err(|error| ScoreError::Encoding(error.to_string()))?;
+        let beginning = self.scheduler.beginning().ok_or(ScoreError::NoBeginning)?;
+        let mut score = score::rolling(&mut self.subject(), beginning, &tokens, top)?;
+        score.bytes = Some(text.len());
+        Ok(score)
+    }
+
+    /// How likely `continuation` is after `context`, both not empty; what the context cannot hold is cut from the left.
+    ///
+    /// # Errors
+    /// Either is empty, or has ids that the model does not have.
+    pub fn likelihood(&mut self, context: &[u32], continuation: &[u32]) -> Result<Likelihood, EngineError> {
+        score::likelihood(&mut self.subject(), context, continuation)
+    }
+}
