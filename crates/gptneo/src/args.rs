@@ -13,7 +13,7 @@ pub(crate) mod values;
 mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
-pub(crate) use model::{HubArgs, MachineArgs, ModelArgs};
+pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
 pub(crate) use verbs::{
     BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,

@@ -6,7 +6,7 @@ use gptneo_device::DeviceError;
 use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
 use gptneo_hub::HubError;
-use gptneo_model::{LoadError, ModelError};
+use gptneo_model::{AdapterError, LoadError, ModelError};
 use gptneo_text::TextError;
 
 use crate::failure::{Failure, Kind};
@@ -61,6 +61,29 @@ impl From<LoadError> for Failure {
     }
 }
 
+impl From<AdapterError> for Failure {
+    fn from(error: AdapterError) -> Self {
+        match error {
+            AdapterError::Checkpoint(error) => error.into(),
+            AdapterError::Device(error) => error.into(),
+            error => adapter(&error),
+        }
+    }
+}
+
+fn adapter(error: &AdapterError) -> Failure {
+    let kind = match error {
+        AdapterError::Read { .. } | AdapterError::Write { .. } => Kind::Io,
+        AdapterError::NotAnAdapter { .. } => {
+            let hint = "--lora with a directory that has adapter_config.json and adapter_model.safetensors";
+            return Failure::because(Kind::Io, error).hint(hint);
+        }
+        AdapterError::OutOfMemory { .. } | AdapterError::Device(DeviceError::OutOfMemory { .. }) => Kind::Memory,
+        _ => Kind::BadFile,
+    };
+    Failure::because(kind, error)
+}
+
 impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         let kind = match &error {
@@ -100,6 +123,9 @@ impl From<ModelError> for Failure {
 }
 
 fn model(error: &ModelError) -> Failure {
+    if let ModelError::Adapter(error) = error {
+        return adapter(error);
+    }
     let kind = match error {
         ModelError::PastLastPosition { .. } | ModelError::UnknownToken { .. } => Kind::Usage,
         ModelError::CacheFull { .. } | ModelError::Device(DeviceError::OutOfMemory { .. }) => Kind::Memory,

@@ -1,4 +1,4 @@
-//! An engine made as the flags of `run` and `chat` say, draft model included.
+//! An engine made as the flags of `run`, `chat` and `score` say, adapter and draft model included.
 
 use gptneo_engine::Engine;
 use gptneo_text::Tokenizer;
@@ -6,6 +6,7 @@ use gptneo_text::Tokenizer;
 use crate::args::{HubArgs, MachineArgs, ModelArgs};
 use crate::failure::Failure;
 use crate::load::{Plan, cpu};
+use crate::lora::{self, adapter};
 use crate::open::{Opened, open};
 use crate::terminal;
 use crate::verbs::World;
@@ -19,7 +20,7 @@ pub(crate) struct Flags<'a> {
     pub(crate) draft: Option<&'a str>,
 }
 
-/// Loads `opened` with room for `room` positions (given the context), and the draft model if one is named.
+/// Loads `opened` with room for `room` positions (given the context), and the adapter and the draft model if they are named.
 pub(crate) fn engine(
     opened: &Opened,
     tokenizer: Option<Tokenizer>,
@@ -29,7 +30,10 @@ pub(crate) fn engine(
 ) -> Result<Engine, Failure> {
     let plan = Plan::new(opened, flags.model, &room)?;
     let draft = flags.draft.map(|name| open(Some(name), flags.hub, world.environment, &world.interrupt)).transpose()?;
-    let loaded = plan.load(opened, cpu(flags.machine, world.environment)?, &world.interrupt)?;
+    let cpu_of_model = cpu(flags.machine, world.environment)?;
+    let adapter = adapter(&flags.model.lora, &cpu_of_model, opened.config())?;
+    let plan = plan.beside(adapter.as_ref());
+    let loaded = plan.load(opened, cpu_of_model, &world.interrupt)?;
     if world.verbose {
         let spec = loaded.model.spec();
         terminal::say(&terminal::dim(&format!(
@@ -46,7 +50,14 @@ pub(crate) fn engine(
             terminal::size(plan.bytes()),
         )));
     }
-    let engine = Engine::new(loaded.model, tokenizer);
+    let mut engine = Engine::new(loaded.model, tokenizer);
+    if let Some(adapter) = &adapter {
+        engine.add_adapter(lora::NAME, adapter)?;
+        if world.verbose {
+            let (numbers, rank) = (terminal::grouped(adapter.parameters()), adapter.settings().rank);
+            terminal::say(&terminal::dim(&format!("with an adapter of rank {rank}, {numbers} parameters")));
+        }
+    }
     let Some(draft) = draft else { return Ok(engine) };
     let draft_flags = ModelArgs { model: flags.draft.map(str::to_owned), ctx_size: None, ..flags.model.clone() };
     let positions = draft.config().positions;

@@ -6,8 +6,8 @@ use gptneo_device::{CacheType, DType, Device};
 use gptneo_kernels::{Cpu, CpuError, CpuOptions, Isa};
 use gptneo_model::family::{Role, roles};
 use gptneo_model::{
-    CacheOptions, Config, Fallback, LanguageModel, LoadOptions, Memory, Storage, TensorSource, default_cache, load,
-    memory,
+    Adapter, CacheOptions, Config, Fallback, LanguageModel, LoadOptions, Memory, Storage, TensorSource, default_cache,
+    load, memory,
 };
 
 use crate::args::{MachineArgs, ModelArgs};
@@ -94,6 +94,12 @@ impl Plan {
         Ok(Self { storage, context, cache, memory, passing })
     }
 
+    /// With an adapter beside it, which is held by the device and, while it is added, by the program.
+    pub(crate) fn beside(mut self, adapter: Option<&Adapter>) -> Self {
+        self.passing += adapter.map_or(0, |adapter| 8 * adapter.parameters());
+        self
+    }
+
     /// All that will be held at once.
     pub(crate) fn bytes(&self) -> u64 {
         self.memory.total() + self.passing + OVERHEAD
@@ -170,6 +176,20 @@ impl Plan {
     /// # Errors
     /// A damaged checkpoint, too little memory, Ctrl-C.
     pub(crate) fn load(self, opened: &Opened, cpu: Cpu, interrupt: &Interrupt) -> Result<Loaded, Failure> {
+        self.load_from(opened.source(), opened, cpu, interrupt)
+    }
+
+    /// The same with other values for the tensors of `opened`.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn load_from(
+        self,
+        source: &dyn TensorSource,
+        opened: &Opened,
+        cpu: Cpu,
+        interrupt: &Interrupt,
+    ) -> Result<Loaded, Failure> {
         self.check(opened)?;
         interrupt.check()?;
         let _heeded = interrupt.heed();
@@ -184,7 +204,7 @@ impl Plan {
         };
         let what = if self.storage.is_some() { "quantising" } else { "loading" };
         let mut bar = Progress::new(what, opened.config().parameters(), Unit::Parameters);
-        let source = Watched { source: opened.source(), interrupt };
+        let source = Watched { source, interrupt };
         let loaded = load(cpu, &source, &options, &mut |progress| bar.at(progress.done));
         drop(bar);
         interrupt.check()?;

@@ -12,6 +12,7 @@ mod generator;
 mod input;
 mod interrupt;
 mod load;
+mod lora;
 mod memory;
 mod open;
 mod output;

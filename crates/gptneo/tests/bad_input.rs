@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
+#[path = "bad_input/adapters.rs"]
+mod adapters;
 #[path = "bad_input/configs.rs"]
 mod configs;
 #[path = "bad_input/flags.rs"]
@@ -116,6 +118,7 @@ fn every_wrong_input_has_its_message_and_its_code() {
     weights::add(&mut table);
     ggufs::add(&mut table);
     tokenizers::add(&mut table);
+    adapters::add(&mut table);
 
     let total = table.cases.len();
     assert!(total >= 150, "the table has {total} cases, and promises 150");

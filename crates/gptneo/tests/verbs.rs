@@ -14,6 +14,8 @@ mod generate;
 mod golden;
 #[path = "verbs/hub.rs"]
 mod hub;
+#[path = "verbs/lora.rs"]
+mod lora;
 #[path = "verbs/measure.rs"]
 mod measure;
 mod runner;

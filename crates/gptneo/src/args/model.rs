@@ -1,5 +1,7 @@
 //! Flags of every verb that loads a model.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use gptneo_device::{CacheType, DType};
 
@@ -28,6 +30,22 @@ pub(crate) struct ModelArgs {
     /// Type of cached values: f32, f16 or q8_0 [default: follows the weights]
     #[arg(long, value_name = "TYPE", value_parser = values::cache_type)]
     pub(crate) cache_type_v: Option<CacheType>,
+
+    #[command(flatten)]
+    pub(crate) lora: LoraArgs,
+}
+
+/// An adapter beside the model.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct LoraArgs {
+    /// A LoRA adapter for the model, as a directory in PEFT's layout
+    #[arg(long, value_name = "DIR")]
+    pub(crate) lora: Option<PathBuf>,
+
+    /// How strong the adapter is: 0 is off, 1 as it was trained [default: 1]
+    #[arg(long, value_name = "X", value_parser = values::strength, requires = "lora")]
+    pub(crate) lora_scale: Option<f32>,
 }
 
 /// What it runs on.

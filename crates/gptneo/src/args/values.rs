@@ -124,6 +124,11 @@ pub(crate) fn penalty(text: &str) -> Result<f32, String> {
     number(text, "must be a number from -100 to 100 (0: off)", |x| x.abs() <= 100.0)
 }
 
+/// Any finite number of sensible size.
+pub(crate) fn strength(text: &str) -> Result<f32, String> {
+    number(text, "must be a number from -100 to 100 (1: as the adapter was trained)", |x| x.abs() <= 100.0)
+}
+
 fn whole(text: &str, low: u64, high: u64, what: &str) -> Result<usize, String> {
     text.parse::<u64>()
         .ok()

@@ -6,13 +6,14 @@ use clap::Args;
 use gptneo_device::DType;
 
 use super::values::{self, TokenIds};
-use super::{GenerationArgs, HubArgs, MachineArgs, ModelArgs, PromptArgs};
+use super::{GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PromptArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   gptneo run -m EleutherAI/gpt-neo-125m \"Once upon a time\"
   gptneo run -m ./model --temp 0 -n 40 --json \"Roses are red,\"
   gptneo run -m ./model --stop '\\n' -f prompt.txt > answer.txt
+  gptneo run -m ./model --lora ./adapter \"Roses are red,\"
   gptneo run -m random:gpt-neo-125m --tokens 1,2,3 --ignore-eos";
 
 /// `gptneo run`.
@@ -229,6 +230,9 @@ pub(crate) struct QuantizeArgs {
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) lora: LoraArgs,
+
     /// The file to write (GGUF)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -263,7 +267,8 @@ pub(crate) struct QuantizeArgs {
 const CONVERT_EXAMPLES: &str = "\
 Examples:
   gptneo convert -m ./model -o model.gguf
-  gptneo convert -m model.gguf -o ./model-directory";
+  gptneo convert -m model.gguf -o ./model-directory
+  gptneo convert -m ./model --lora ./adapter -o ./merged";
 
 /// `gptneo convert`.
 #[derive(Debug, Args)]
@@ -272,6 +277,9 @@ pub(crate) struct ConvertArgs {
     /// A directory, a .gguf file or a hub id
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) lora: LoraArgs,
 
     /// What to write: a name ending in .gguf, or a directory in Hugging Face layout
     #[arg(short, long, value_name = "PATH")]

@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use gptneo_device::PAGE;
 use gptneo_kernels::measure;
-use gptneo_model::{LanguageModel, Run, SequenceId, Want};
+use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, SequenceId, Want};
 use serde::Serialize;
 
 use crate::args::BenchArgs;
 use crate::failure::Failure;
 use crate::load::{Plan, cpu};
+use crate::lora::adapter;
 use crate::memory as machine;
 use crate::open::open;
 use crate::terminal;
@@ -76,24 +77,30 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     machine::forget_peak();
 
     let _heeded = world.interrupt.heed();
-    let mut loaded = plan.load(&opened, cpu, &world.interrupt)?;
-    let model = loaded.model.as_mut();
+    let adapter = adapter(&args.model.lora, &cpu, opened.config())?;
+    let mut loaded = plan.beside(adapter.as_ref()).load(&opened, cpu, &world.interrupt)?;
+    let adapted = adapter.as_ref().map(|adapter| loaded.model.add_adapter(adapter)).transpose()?;
+    let mut subject = Subject { model: loaded.model.as_mut(), adapter: adapted };
     let ids: Vec<u32> = (0..length).map(|i| ((i * 7919 + 13) % opened.config().vocab) as u32).collect();
     let (prompt, generated) = ids.split_at(args.prompt);
     // Untimed: pages are touched, buffers grow, threads wake.
-    round(model, &prompt[..prompt.len().min(PAGE)], &generated[..1], world)?;
+    round(&mut subject, &prompt[..prompt.len().min(PAGE)], &generated[..1], world)?;
     let (mut prefill, mut decode, mut batch) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..args.repeat {
-        let (reading, writing) = round(model, prompt, generated, world)?;
+        let (reading, writing) = round(&mut subject, prompt, generated, world)?;
         prefill.push(prompt.len() as f64 / reading);
         decode.extend(writing.iter().map(|seconds| 1.0 / seconds));
         if let Some(sequences) = args.batch {
-            batch.push(together(model, sequences, args.generate, world)?);
+            batch.push(together(&mut subject, sequences, args.generate, world)?);
         }
     }
     let (prefill, decode) = (median(&mut prefill), median(&mut decode));
-    let operations: u64 = (0..prompt.len()).map(|held| model.token_operations(held, held + 1 == prompt.len())).sum();
-    let bytes: u64 = (0..generated.len()).map(|i| model.token_bytes(prompt.len() + i)).sum();
+    let model = subject.model;
+    // Of an adapter each token reads, and multiplies with, every number.
+    let numbers = adapter.map_or(0, |adapter| adapter.parameters());
+    let operations = |held: usize| model.token_operations(held, held + 1 == prompt.len()) + 2 * numbers;
+    let operations: u64 = (0..prompt.len()).map(operations).sum();
+    let bytes: u64 = (0..generated.len()).map(|i| model.token_bytes(prompt.len() + i) + 4 * numbers).sum();
     let spec = model.spec();
     let report = Report {
         model: &opened.name,
@@ -124,14 +131,30 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     if args.json { terminal::json(&report) } else { page(&report) }
 }
 
+/// What is measured.
+struct Subject<'a> {
+    model: &'a mut dyn LanguageModel,
+    adapter: Option<AdapterId>,
+}
+
+impl Subject<'_> {
+    fn open(&mut self) -> Result<SequenceId, ModelError> {
+        match self.adapter {
+            Some(adapter) => self.model.open_adapted(adapter),
+            None => Ok(self.model.open()),
+        }
+    }
+}
+
 /// Seconds that one sequence takes to read the prompt, and to take each of the generated tokens.
 fn round(
-    model: &mut dyn LanguageModel,
+    subject: &mut Subject<'_>,
     prompt: &[u32],
     generated: &[u32],
     world: &World,
 ) -> Result<(f64, Vec<f64>), Failure> {
-    let sequence = model.open();
+    let sequence = subject.open()?;
+    let model = &mut *subject.model;
     let mut logits = Vec::new();
     let begun = Instant::now();
     model.forward(&[Run::tokens(sequence, prompt, Want::Last)], &mut logits)?;
@@ -150,9 +173,10 @@ fn round(
 }
 
 /// Tokens a second of so many sequences at once, all beginning with nothing.
-fn together(model: &mut dyn LanguageModel, sequences: usize, tokens: usize, world: &World) -> Result<f64, Failure> {
+fn together(subject: &mut Subject<'_>, sequences: usize, tokens: usize, world: &World) -> Result<f64, Failure> {
+    let open: Vec<SequenceId> = (0..sequences).map(|_| subject.open()).collect::<Result<_, _>>()?;
+    let model = &mut *subject.model;
     let vocab = model.spec().vocab;
-    let open: Vec<SequenceId> = (0..sequences).map(|_| model.open()).collect();
     let mut logits = Vec::new();
     let begun = Instant::now();
     for step in 0..tokens {

@@ -17,6 +17,7 @@ use crate::args::ChatArgs;
 use crate::failure::{Failure, Kind};
 use crate::generator::{Flags, engine};
 use crate::input;
+use crate::lora;
 use crate::open::open;
 use crate::request::{DEFAULT_LENGTH, request};
 use crate::terminal;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &ChatArgs, world: &World) -> Result<(), Failure> {
     let template = template(args, &tokenizer, &opened.name)?.with_tokens_of(&tokenizer);
     let mut terms = request(Prompt::Tokens(Vec::new()), &args.generation, false)?;
     terms.stop_strings.extend(template.stops().iter().map(|&stop| stop.to_owned()));
+    terms.adapter = lora::name(&args.model.lora).map(str::to_owned);
     terms.cancel = Some(world.interrupt.flag());
     let flags = Flags {
         model: &args.model,

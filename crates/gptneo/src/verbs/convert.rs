@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::ConvertArgs;
 use crate::failure::Failure;
 use crate::load::{cpu, layer_type, tell_fallbacks};
+use crate::lora::{adapter, merged};
 use crate::open::{Opened, Watched, open};
 use crate::output::{check_directory, check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -53,19 +54,22 @@ pub(crate) fn run(args: &ConvertArgs, world: &World) -> Result<(), Failure> {
         terminal::warn(&format!("{stored} has no place in safetensors: writing the same values as {dtype}"));
     }
     let device = cpu(&args.machine, world.environment)?;
+    let adapter = adapter(&args.lora, &device, opened.config())?;
     let mut bar = Progress::new("converting", opened.config().parameters(), Unit::Parameters);
     let heeded = world.interrupt.heed();
-    let source = Watched { source: opened.source(), interrupt: &world.interrupt };
-    let written = if gguf {
-        let keys = match &tokenizer {
-            Some(tokenizer) => tokenizer_keys(tokenizer, opened.config().vocab)?,
-            None => Metadata::new(),
-        };
-        let storage = args.dtype.map(Storage::new).transpose()?;
-        write_gguf(&device, &source, storage, &keys, &args.output, &mut |p| bar.at(p.done))
-    } else {
-        write_hf(&device, &source, dtype, &args.output, &mut |p| bar.at(p.done))
+    let keys = match &tokenizer {
+        Some(tokenizer) if gguf => tokenizer_keys(tokenizer, opened.config().vocab)?,
+        _ => Metadata::new(),
     };
+    let storage = args.dtype.map(Storage::new).transpose()?;
+    let written = merged(&opened, adapter.as_ref(), &device, |source| {
+        let source = Watched { source, interrupt: &world.interrupt };
+        let mut progress = |p: gptneo_model::Progress| bar.at(p.done);
+        Ok(match gguf {
+            true => write_gguf(&device, &source, storage, &keys, &args.output, &mut progress),
+            false => write_hf(&device, &source, dtype, &args.output, &mut progress),
+        })
+    })?;
     drop(bar);
     world.interrupt.check()?;
     drop(heeded);

@@ -3,13 +3,14 @@
 use gptneo_checkpoint::gguf::Metadata;
 use gptneo_device::{DType, PAGE};
 use gptneo_model::family::Role;
-use gptneo_model::{Fidelity, Storage, fidelity, write_gguf};
+use gptneo_model::{Adapter, Fidelity, Storage, fidelity, write_gguf};
 use serde::Serialize;
 
-use crate::args::{MachineArgs, ModelArgs, QuantizeArgs};
+use crate::args::{LoraArgs, MachineArgs, ModelArgs, QuantizeArgs};
 use crate::failure::{Failure, Kind};
 use crate::input;
 use crate::load::{Plan, cpu, given, tell_fallbacks};
+use crate::lora::{adapter, merged};
 use crate::open::{Opened, Watched, open, open_here};
 use crate::output::{check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -62,17 +63,20 @@ pub(crate) fn run(args: &QuantizeArgs, world: &World) -> Result<(), Failure> {
         None => Metadata::new(),
     };
     let device = cpu(&args.machine, world.environment)?;
+    let adapter = adapter(&args.lora, &device, opened.config())?;
     let mut bar = Progress::new("quantising", opened.config().parameters(), Unit::Parameters);
     let heeded = world.interrupt.heed();
-    let source = Watched { source: opened.source(), interrupt: &world.interrupt };
-    let written = write_gguf(&device, &source, Some(storage), &keys, &args.output, &mut |p| bar.at(p.done));
+    let written = merged(&opened, adapter.as_ref(), &device, |source| {
+        let source = Watched { source, interrupt: &world.interrupt };
+        Ok(write_gguf(&device, &source, Some(storage), &keys, &args.output, &mut |p| bar.at(p.done)))
+    })?;
     drop((bar, device));
     world.interrupt.check()?;
     drop(heeded);
     let written = written?;
     tell_fallbacks(&written.fallbacks);
     let cost = match &tokens {
-        Some(tokens) => Some(cost(&opened, args, tokens, world)?),
+        Some(tokens) => Some(cost(&opened, adapter.as_ref(), args, tokens, world)?),
         None => None,
     };
     let report = Report {
@@ -87,8 +91,14 @@ pub(crate) fn run(args: &QuantizeArgs, world: &World) -> Result<(), Failure> {
     if args.json { terminal::json(&report) } else { page(&report, &opened, tokenizer.is_some()) }
 }
 
-/// Compares what was written with the exact model, over the first tokens of the text.
-fn cost(opened: &Opened, args: &QuantizeArgs, tokens: &[u32], world: &World) -> Result<Cost, Failure> {
+/// Compares what was written with the exact model (and its adapter), over the first tokens of the text.
+fn cost(
+    opened: &Opened,
+    adapter: Option<&Adapter>,
+    args: &QuantizeArgs,
+    tokens: &[u32],
+    world: &World,
+) -> Result<Cost, Failure> {
     let path = args.output.to_str().ok_or_else(|| Failure::usage("the output's name is not UTF-8"))?;
     let written = open_here(Some(path), world.environment)?;
     let tokens = &tokens[..tokens.len().min(args.text_tokens.max(2))];
@@ -110,7 +120,9 @@ fn cost(opened: &Opened, args: &QuantizeArgs, tokens: &[u32], world: &World) -> 
         .hint("leave --text out, or measure on a machine with more memory"));
     }
     let machine: &MachineArgs = &args.machine;
-    let mut exact = exact.load(opened, cpu(machine, world.environment)?, &world.interrupt)?;
+    let mut exact = merged(opened, adapter, &cpu(machine, world.environment)?, |source| {
+        exact.load_from(source, opened, cpu(machine, world.environment)?, &world.interrupt)
+    })?;
     let mut plain = plain.load(&written, cpu(machine, world.environment)?, &world.interrupt)?;
     // A window of one token predicts nothing.
     let windows: Vec<&[u32]> = tokens.chunks(context).filter(|window| window.len() > 1).collect();
@@ -154,7 +166,14 @@ fn merged(sum: Option<(usize, Fidelity)>, one: Fidelity) -> Fidelity {
 }
 
 fn held(quant: Option<DType>, context: usize) -> ModelArgs {
-    ModelArgs { model: None, quant, ctx_size: Some(context), cache_type_k: None, cache_type_v: None }
+    ModelArgs {
+        model: None,
+        quant,
+        ctx_size: Some(context),
+        cache_type_k: None,
+        cache_type_v: None,
+        lora: LoraArgs::default(),
+    }
 }
 
 fn page(report: &Report<'_>, opened: &Opened, tokenizer: bool) -> Result<(), Failure> {

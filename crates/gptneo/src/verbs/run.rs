@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::RunArgs;
 use crate::failure::Failure;
 use crate::generator::{Flags, engine};
+use crate::lora;
 use crate::open::open;
 use crate::request;
 use crate::terminal;
@@ -72,6 +73,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
     request.n = args.samples;
     request.logprobs = args.logprobs;
     request.beams = args.beams.map(|width| BeamSettings { width, ..BeamSettings::default() });
+    request.adapter = lora::name(&args.model.lora).map(str::to_owned);
     request.cancel = Some(world.interrupt.flag());
     request.check(opened.config().vocab).map_err(gptneo_engine::EngineError::from)?;
 

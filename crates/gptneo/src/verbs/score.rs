@@ -7,6 +7,7 @@ use crate::args::ScoreArgs;
 use crate::failure::Failure;
 use crate::generator::{Flags, engine};
 use crate::input;
+use crate::lora;
 use crate::open::open;
 use crate::terminal;
 use crate::verbs::World;
@@ -53,9 +54,10 @@ pub(crate) fn run(args: &ScoreArgs, world: &World) -> Result<(), Failure> {
     }
     let flags = Flags { model: &args.model, machine: &args.machine, hub: &args.hub, draft: None };
     let mut engine = engine(&opened, tokenizer, flags, world, |context| count.min(context) + gptneo_device::PAGE)?;
+    let mut scorer = engine.scorer(lora::name(&args.model.lora))?;
     let score = match &input {
-        Input::Text(text) => engine.score_text(text, args.top)?,
-        Input::Tokens(ids) => engine.score_tokens(ids, args.top)?,
+        Input::Text(text) => scorer.text(text, args.top)?,
+        Input::Tokens(ids) => scorer.tokens(ids, args.top)?,
     };
     if args.json { terminal::json(&report(&opened.name, &score, args.top)) } else { table(&engine, &score) }
 }

@@ -128,6 +128,12 @@ pub(crate) fn golden(variant: &str) -> PathBuf {
     path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// A committed adapter, for the golden model of its family.
+pub(crate) fn adapter(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/adapters").join(name);
+    path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 /// Copies the files of a directory.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
