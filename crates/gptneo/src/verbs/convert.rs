@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::args::ConvertArgs;
 use crate::failure::Failure;
 use crate::load::{cpu, layer_type, tell_fallbacks};
-use crate::lora::{adapter, merged};
+use crate::lora::{self, adapter};
 use crate::open::{Opened, Watched, open};
 use crate::output::{check_directory, check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &ConvertArgs, world: &World) -> Result<(), Failure> {
         _ => Metadata::new(),
     };
     let storage = args.dtype.map(Storage::new).transpose()?;
-    let written = merged(&opened, adapter.as_ref(), &device, |source| {
+    let written = lora::merged(&opened, adapter.as_ref(), &device, |source| {
         let source = Watched { source, interrupt: &world.interrupt };
         let mut progress = |p: gptneo_model::Progress| bar.at(p.done);
         Ok(match gguf {

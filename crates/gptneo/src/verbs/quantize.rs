@@ -10,7 +10,7 @@ use crate::args::{LoraArgs, MachineArgs, ModelArgs, QuantizeArgs};
 use crate::failure::{Failure, Kind};
 use crate::input;
 use crate::load::{Plan, cpu, given, tell_fallbacks};
-use crate::lora::{adapter, merged};
+use crate::lora::{self, adapter};
 use crate::open::{Opened, Watched, open, open_here};
 use crate::output::{check_file, tokenizer_keys};
 use crate::progress::{Progress, Unit};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &QuantizeArgs, world: &World) -> Result<(), Failure> {
     let adapter = adapter(&args.lora, &device, opened.config())?;
     let mut bar = Progress::new("quantising", opened.config().parameters(), Unit::Parameters);
     let heeded = world.interrupt.heed();
-    let written = merged(&opened, adapter.as_ref(), &device, |source| {
+    let written = lora::merged(&opened, adapter.as_ref(), &device, |source| {
         let source = Watched { source, interrupt: &world.interrupt };
         Ok(write_gguf(&device, &source, Some(storage), &keys, &args.output, &mut |p| bar.at(p.done)))
     })?;
@@ -120,7 +120,7 @@ fn cost(
         .hint("leave --text out, or measure on a machine with more memory"));
     }
     let machine: &MachineArgs = &args.machine;
-    let mut exact = merged(opened, adapter, &cpu(machine, world.environment)?, |source| {
+    let mut exact = lora::merged(opened, adapter, &cpu(machine, world.environment)?, |source| {
         exact.load_from(source, opened, cpu(machine, world.environment)?, &world.interrupt)
     })?;
     let mut plain = plain.load(&written, cpu(machine, world.environment)?, &world.interrupt)?;
