@@ -40,7 +40,8 @@ fn places(table: &mut Table) {
     );
     for verb in ["score", "bench"] {
         let program = Program::new([verb, "-m"]).arg(golden("gpt_neo_inner")).arg("--lora").arg(adapter("gpt_neo"));
-        let program = if verb == "score" { program.arg("--tokens").arg("1,2") } else { program };
+        let flags: &[&str] = if verb == "score" { &["--tokens", "1,2"] } else { &["--prompt", "8", "--gen", "4"] };
+        let program = flags.iter().fold(program, |program, flag| program.arg(*flag));
         table.add(format!("{verb} --lora of another width"), program, 4, "has shape [4, 32], but [4, 16]");
     }
     for verb in ["convert", "quantize"] {

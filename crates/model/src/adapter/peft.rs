@@ -218,13 +218,11 @@ fn floats<D: Device>(device: &D, checkpoint: &Checkpoint, tensor: &TensorInfo) -
     Ok(values)
 }
 
+/// Between thirds and heads: bytes, heads, and the length of a block of one head's outputs.
+type Order = fn(&[u8], usize, usize) -> Result<Vec<u8>, LoadError>;
+
 /// Puts the outputs of a B in another order, where the family's checkpoints have one of their own.
-fn reorder(
-    config: &Config,
-    role: Role,
-    b: &[f32],
-    order: fn(&[u8], usize, usize) -> Result<Vec<u8>, LoadError>,
-) -> Result<Vec<f32>, AdapterError> {
+fn reorder(config: &Config, role: Role, b: &[f32], order: Order) -> Result<Vec<f32>, AdapterError> {
     let entry = config.family.table().iter().find(|entry| entry.role == role);
     if entry.is_none_or(|entry| entry.layout != Layout::HeadMajor) {
         return Ok(b.to_vec());
