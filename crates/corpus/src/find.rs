@@ -1,9 +1,10 @@
-//! From names to sources: files, folders, globs.
+//! From names to sources: files, folders, globs, data sets of a hub.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{CorpusError, Result, read_failed};
+use crate::fetch::{Remote, fetch, looks_like_dataset};
 
 /// How records lie in a source, under whatever compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +28,7 @@ impl Format {
     }
 
     /// By a file's name, past an ending of compression.
-    fn of(name: &str) -> Option<Format> {
+    pub(crate) fn of(name: &str) -> Option<Format> {
         let lower = name.to_ascii_lowercase();
         let bare = [".zst", ".gz"].iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
         let (_, ending) = bare.rsplit_once('.')?;
@@ -58,14 +59,24 @@ pub struct Source {
 /// Folders below a folder that are looked into.
 const DEPTH: usize = 32;
 
-/// The files that `names` stand for, each once, in the order of the names and within a folder or glob by name. `format`
-/// is for files whose names do not tell, and over those that do.
+/// What names stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Each once.
+    pub sources: Vec<Source>,
+    /// What was chosen that the user might not expect, in words.
+    pub notes: Vec<String>,
+}
+
+/// The files that `names` stand for, each once, in the order of the names and within a folder, glob or data set by name.
+/// `format` is for files whose names do not tell, and over those that do. Data sets are fetched from `remote`.
 ///
 /// # Errors
 /// [`CorpusError::NotFound`] for a name of nothing, or of a folder without readable files; [`CorpusError::Setting`] for
-/// a file whose format is not known; [`CorpusError::Read`].
-pub fn find(names: &[String], format: Option<Format>) -> Result<Vec<Source>> {
+/// a file whose format is not known; [`CorpusError::Read`]; [`CorpusError::Hub`].
+pub fn find(names: &[String], format: Option<Format>, remote: Option<&Remote<'_>>) -> Result<Found> {
     let mut sources: Vec<Source> = Vec::new();
+    let mut notes = Vec::new();
     for name in names {
         let path = Path::new(name);
         let found = if path.is_dir() {
@@ -74,6 +85,10 @@ pub fn find(names: &[String], format: Option<Format>) -> Result<Vec<Source>> {
             vec![source(path, file_name(path), format)?]
         } else if name.contains(['*', '?', '[']) {
             in_glob(name, format)?
+        } else if let (Some(remote), Some(id)) = (remote, looks_like_dataset(name)) {
+            let (found, note) = fetch(remote, &id, format)?;
+            notes.push(note);
+            found
         } else {
             return Err(not_found(name, "there is no such file or folder"));
         };
@@ -83,7 +98,7 @@ pub fn find(names: &[String], format: Option<Format>) -> Result<Vec<Source>> {
     sources.retain(|source| seen.insert(fs::canonicalize(&source.path).unwrap_or_else(|_| source.path.clone())));
     match sources.is_empty() {
         true => Err(CorpusError::Setting { detail: "no sources are named".to_owned() }),
-        false => Ok(sources),
+        false => Ok(Found { sources, notes }),
     }
 }
 
@@ -191,14 +206,14 @@ mod tests {
             fs::write(at(name), "x").unwrap();
         }
         let names = |given: &[String]| -> Vec<String> {
-            find(given, None).unwrap().into_iter().map(|source| source.name).collect()
+            find(given, None, None).unwrap().sources.into_iter().map(|source| source.name).collect()
         };
         assert_eq!(names(&[at("")]), ["a.txt", "b.jsonl", "sub/c.jsonl.gz"]);
         assert_eq!(names(&[at("*.jsonl"), at("a.txt"), at("")]), ["b.jsonl", "a.txt", "sub/c.jsonl.gz"]);
-        assert_eq!(find(&[at("sub")], Some(Format::Text)).unwrap().len(), 2);
-        assert!(matches!(find(&[at("nothing")], None), Err(CorpusError::NotFound { .. })));
-        assert!(matches!(find(&[at("*.csv")], None), Err(CorpusError::NotFound { .. })));
-        assert!(matches!(find(&[at("sub/notes.bin")], None), Err(CorpusError::Setting { .. })));
-        assert!(matches!(find(&[], None), Err(CorpusError::Setting { .. })));
+        assert_eq!(find(&[at("sub")], Some(Format::Text), None).unwrap().sources.len(), 2);
+        assert!(matches!(find(&[at("nothing")], None, None), Err(CorpusError::NotFound { .. })));
+        assert!(matches!(find(&[at("*.csv")], None, None), Err(CorpusError::NotFound { .. })));
+        assert!(matches!(find(&[at("sub/notes.bin")], None, None), Err(CorpusError::Setting { .. })));
+        assert!(matches!(find(&[], None, None), Err(CorpusError::Setting { .. })));
     }
 }

@@ -1,6 +1,6 @@
 //! Text to what training reads: token shards, and vocabularies learned from text.
 //!
-//! [`find`] turns what a user names (files, folders, globs) into [`Source`]s.
+//! [`find`] turns what a user names (files, folders, globs, data sets of a hub) into [`Source`]s.
 //! [`tokenize()`] makes token shards of them (the format is `gptneo_text::shards`), [`learn`] a vocabulary.
 //!
 //! Everything streams: memory holds a few batches of records, whatever the size of the sources. Workers only turn batches
@@ -14,6 +14,7 @@
 mod batch;
 mod document;
 mod error;
+mod fetch;
 mod find;
 mod learn;
 mod pool;
@@ -25,6 +26,7 @@ mod tokenize;
 mod unfinished;
 
 pub use error::CorpusError;
-pub use find::{Format, Source, find};
+pub use fetch::{Remote, looks_like_dataset};
+pub use find::{Format, Found, Source, find};
 pub use learn::{Learned, Learning, learn};
 pub use tokenize::{Job, Report, Status, Watch, tokenize};

@@ -49,7 +49,8 @@ struct Sibling {
 /// Asks for the commit and the files of a revision.
 pub(crate) fn revision(client: &Client<'_>, id: &ModelId) -> Result<Revision, HubError> {
     let endpoint = &client.settings.endpoint;
-    let url = format!("{endpoint}/api/models/{}/revision/{}", id.repo(), percent_encode(id.revision(), b""));
+    let kind = if id.prefix().is_empty() { "models/" } else { id.prefix() };
+    let url = format!("{endpoint}/api/{kind}{}/revision/{}", id.repo(), percent_encode(id.revision(), b""));
     let request = Request { location: parse(&url)?, describe: false, from: 0, if_range: None };
     let shown = request.location.shown();
     let what = id.to_string();
@@ -86,7 +87,7 @@ pub(crate) fn file_location(
     path: &RepoPath,
 ) -> Result<Location, HubError> {
     let file = percent_encode(path.as_str(), b"/");
-    parse(&format!("{}/{}/resolve/{commit}/{file}", client.settings.endpoint, id.repo()))
+    parse(&format!("{}/{}/resolve/{commit}/{file}", client.settings.endpoint, id.shown()))
 }
 
 /// Asks for the size and the tag of a file.

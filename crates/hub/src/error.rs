@@ -58,7 +58,7 @@ pub enum HubError {
         had_token: bool,
     },
     /// The hub knows no such model.
-    #[error("no model `{id}` at {endpoint}; check the spelling (owner/name){}", did_you_mean(.near))]
+    #[error("no {} `{id}` at {endpoint}; check the spelling (owner/name){}", kind_of(.id), did_you_mean(.near))]
     NoSuchModel {
         /// The id asked for.
         id: String,
@@ -90,6 +90,14 @@ pub enum HubError {
     NotFound {
         /// The URL, without its query.
         url: String,
+    },
+    /// A data set without files of a known format.
+    #[error("`{id}` has no files that can be read here{}; try @refs/convert/parquet after its name", it_has(.found))]
+    NoData {
+        /// The data set.
+        id: String,
+        /// Files that it has instead.
+        found: Vec<String>,
     },
     /// Several GGUF files fit.
     #[error("`{id}` has several GGUF files that fit; name one, as in {id}:{}", .files.join(", or "))]
@@ -296,6 +304,10 @@ impl HubError {
             _ => HubError::Io { path: path.to_owned(), doing, source },
         }
     }
+}
+
+fn kind_of(id: &str) -> &'static str {
+    if id.starts_with("datasets/") { "data set" } else { "model" }
 }
 
 fn did_you_mean(names: &[String]) -> String {

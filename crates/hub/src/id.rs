@@ -1,4 +1,4 @@
-//! `OWNER/NAME@REVISION:FILE.gguf`: how a model at a hub is named.
+//! `OWNER/NAME@REVISION:FILE.gguf`: how a model, or a data set, at a hub is named.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,9 +14,17 @@ const DEFAULT_REVISION: &str = "main";
 /// The text is checked when parsed, so an id can always stand in a URL and in a folder name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelId {
+    kind: Kind,
     repo: String,
     revision: Option<String>,
     file: Option<String>,
+}
+
+/// A hub keeps models and data sets apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Kind {
+    Model,
+    Dataset,
 }
 
 impl ModelId {
@@ -40,9 +48,26 @@ impl ModelId {
         self.file.as_deref()
     }
 
-    /// The folder of this model in a cache: `models--OWNER--NAME`.
+    /// The folder of this model in a cache: `models--OWNER--NAME`; of a data set: `datasets--OWNER--NAME`.
     pub(crate) fn folder(&self) -> String {
-        format!("models--{}", self.repo.replace('/', "--"))
+        let kind = match self.kind {
+            Kind::Model => "models",
+            Kind::Dataset => "datasets",
+        };
+        format!("{kind}--{}", self.repo.replace('/', "--"))
+    }
+
+    /// What the path of its pages at a hub begins with: nothing for a model.
+    pub(crate) fn prefix(&self) -> &'static str {
+        match self.kind {
+            Kind::Model => "",
+            Kind::Dataset => "datasets/",
+        }
+    }
+
+    /// Its repository as messages name it: `datasets/OWNER/NAME`, a model without a prefix.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}{}", self.prefix(), self.repo)
     }
 
     /// The model that a cache folder holds, if it is one. A name with `--` in it is read as the hub would not have let
@@ -70,15 +95,54 @@ impl FromStr for ModelId {
         if let Some(file) = file {
             crate::name::RepoPath::new(file).map_err(|_| bad("the file after `:` is not a plain relative path"))?;
         }
-        Ok(ModelId { repo: repo.to_owned(), revision: revision.map(str::to_owned), file: file.map(str::to_owned) })
+        Ok(ModelId {
+            kind: Kind::Model,
+            repo: repo.to_owned(),
+            revision: revision.map(str::to_owned),
+            file: file.map(str::to_owned),
+        })
     }
 }
 
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.repo)?;
+        f.write_str(&self.shown())?;
         self.revision.as_ref().map_or(Ok(()), |r| write!(f, "@{r}"))?;
         self.file.as_ref().map_or(Ok(()), |n| write!(f, ":{n}"))
+    }
+}
+
+/// A data set at a hub: `OWNER/NAME`, then `@REVISION` and `:PART` if wanted, where a part is a piece of the names of its
+/// files. `datasets/` and `hf://datasets/` before it are understood.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DatasetId(pub(crate) ModelId);
+
+impl DatasetId {
+    /// `OWNER/NAME`.
+    pub fn repo(&self) -> &str {
+        self.0.repo()
+    }
+
+    /// What the names of the files wanted have in them, if that was said.
+    pub fn part(&self) -> Option<&str> {
+        self.0.file()
+    }
+}
+
+impl FromStr for DatasetId {
+    type Err = HubError;
+
+    fn from_str(text: &str) -> Result<Self, HubError> {
+        let bare = text.strip_prefix("hf://").unwrap_or(text);
+        let bare = bare.strip_prefix("datasets/").unwrap_or(bare);
+        let id: ModelId = bare.parse()?;
+        Ok(DatasetId(ModelId { kind: Kind::Dataset, ..id }))
+    }
+}
+
+impl fmt::Display for DatasetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -208,6 +272,18 @@ mod tests {
             assert!(matches!(refused, Err(HubError::BadId { .. })), "{text:.40}: {refused:?}");
             assert!(refused.unwrap_err().to_string().len() < 600);
         }
+    }
+
+    #[test]
+    fn data_sets_are_apart_from_models() {
+        for text in ["a/b@v1:train", "datasets/a/b@v1:train", "hf://datasets/a/b@v1:train"] {
+            let id: DatasetId = text.parse().unwrap();
+            assert_eq!((id.repo(), id.part()), ("a/b", Some("train")));
+            assert_eq!(id.to_string(), "datasets/a/b@v1:train");
+            assert_eq!(id.0.folder(), "datasets--a--b");
+        }
+        assert_ne!("a/b".parse::<DatasetId>().unwrap().0, "a/b".parse().unwrap());
+        assert!("datasets/../x".parse::<DatasetId>().is_err());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Models from a Hugging Face hub, kept in the cache that the Python tools use too.
 //!
-//! A [`Hub`] is made of [`HubSettings`] (plain values; this crate never reads the environment) and answers five
+//! A [`Hub`] is made of [`HubSettings`] (plain values; this crate never reads the environment) and answers six
 //! questions, each blocking:
 //!
 //! - [`Hub::pull`] brings a model into the cache: what a [`ModelId`] needs to run, and nothing else of its repository.
 //! - [`Hub::locate`] says where a complete cached model lies, without touching the network; [`Hub::open`] locates or pulls.
 //! - [`Hub::list`] and [`Hub::remove`] look after the cache.
+//! - [`Hub::pull_dataset`] brings files of a data set into the cache, as the caller chooses among their names.
 //! - [`Hub::download`] fetches any one URL, for data sets and the like, under the same rules.
 //!
 //! ```no_run
@@ -40,6 +41,7 @@ mod address;
 mod api;
 mod cache;
 mod client;
+mod dataset;
 mod digest;
 mod download;
 mod error;
@@ -57,9 +59,10 @@ mod status;
 mod token;
 mod transfer;
 
+pub use dataset::PulledDataset;
 pub use download::Download;
 pub use error::{HubError, Unreachable};
-pub use id::ModelId;
+pub use id::{DatasetId, ModelId};
 pub use listing::Cached;
 pub use name::RepoPath;
 pub use progress::{Event, Progress};

@@ -64,15 +64,7 @@ impl Hub {
             return self.pulled_offline(id, progress);
         }
         let client = Client::new(&self.settings, options.cancel.clone(), progress)?;
-        let pull = Pull {
-            client: &client,
-            id,
-            options,
-            shelf: Shelf::new(&self.settings.cache, id),
-            meter: Meter::default(),
-            planned_files: AtomicUsize::new(0),
-            planned_present: AtomicU64::new(0),
-        };
+        let pull = Pull::new(&client, id, options);
         client.watched(|| pull.run()).map_err(|error| match error {
             HubError::NoSuchModel { id, endpoint, .. } => {
                 let near = listing::near_names(&self.settings.cache, &id);
@@ -101,17 +93,23 @@ impl Hub {
 }
 
 /// One pull under way.
-struct Pull<'a> {
+pub(crate) struct Pull<'a> {
     client: &'a Client<'a>,
     id: &'a ModelId,
     options: &'a PullOptions,
-    shelf: Shelf,
-    meter: Meter,
+    pub(crate) shelf: Shelf,
+    pub(crate) meter: Meter,
     planned_files: AtomicUsize,
     planned_present: AtomicU64,
 }
 
-impl Pull<'_> {
+impl<'a> Pull<'a> {
+    pub(crate) fn new(client: &'a Client<'a>, id: &'a ModelId, options: &'a PullOptions) -> Self {
+        let shelf = Shelf::new(&client.settings.cache, id);
+        let (planned_files, planned_present) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Pull { client, id, options, shelf, meter: Meter::default(), planned_files, planned_present }
+    }
+
     fn run(&self) -> Result<Pulled, HubError> {
         let revision = api::revision(self.client, self.id)?;
         let chosen = select::select(self.id, &revision.files)?;
@@ -146,7 +144,7 @@ impl Pull<'_> {
     }
 
     /// Makes these files part of the snapshot; returns how many had to be fetched.
-    fn round(&self, revision: &Revision, files: &[RepoPath]) -> Result<usize, HubError> {
+    pub(crate) fn round(&self, revision: &Revision, files: &[RepoPath]) -> Result<usize, HubError> {
         let commit = &revision.commit;
         // A commit never changes: what its snapshot has needs no question.
         let snapshot = self.shelf.snapshot(commit);

@@ -21,24 +21,24 @@ pub(crate) fn refusal(answer: Answer, subject: Subject<'_>, endpoint: &str) -> H
     let url = answer.location.shown();
     let had_token = answer.had_token;
     let what = match subject {
-        Subject::Model(id) => format!("`{}`", id.repo()),
-        Subject::File(id, file) => format!("`{}` ({file})", id.repo()),
+        Subject::Model(id) => format!("`{}`", id.shown()),
+        Subject::File(id, file) => format!("`{}` ({file})", id.shown()),
         Subject::Url => url.clone(),
     };
     let code = answer.header("x-error-code").unwrap_or_default().to_owned();
     match (answer.status, code.as_str(), subject) {
         (_, "GatedRepo", _) => HubError::Forbidden { what, had_token },
         (_, "RevisionNotFound", Subject::Model(id) | Subject::File(id, _)) => {
-            HubError::NoSuchRevision { id: id.repo().to_owned(), revision: id.revision().to_owned() }
+            HubError::NoSuchRevision { id: id.shown(), revision: id.revision().to_owned() }
         }
         (_, "EntryNotFound", Subject::File(id, file)) | (404, _, Subject::File(id, file)) => {
-            HubError::NoSuchFile { id: id.repo().to_owned(), file: file.to_owned(), near: Vec::new() }
+            HubError::NoSuchFile { id: id.shown(), file: file.to_owned(), near: Vec::new() }
         }
         // A hub hides private models from strangers: 401 and "not found" are one answer there.
         (401, ..) => HubError::Unauthorized { what, had_token },
         (403, ..) => HubError::Forbidden { what, had_token },
         (404, _, Subject::Model(id)) => {
-            HubError::NoSuchModel { id: id.repo().to_owned(), endpoint: endpoint.to_owned(), near: Vec::new() }
+            HubError::NoSuchModel { id: id.shown(), endpoint: endpoint.to_owned(), near: Vec::new() }
         }
         (404, _, Subject::Url) => HubError::NotFound { url },
         (status, ..) => {

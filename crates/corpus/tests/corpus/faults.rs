@@ -79,9 +79,9 @@ fn a_folder_with_shards_is_not_overwritten() {
 #[test]
 fn the_format_can_be_said_where_the_name_does_not_tell() {
     let world = World::new().with("data.bin", jsonl(&texts(3, 1)));
-    assert!(matches!(find(&world.names, None), Err(CorpusError::Setting { .. })));
+    assert!(matches!(find(&world.names, None, None), Err(CorpusError::Setting { .. })));
     for (format, wanted) in [(Format::Jsonl, 3), (Format::Text, 1)] {
-        let sources = find(&world.names, Some(format)).unwrap();
+        let sources = find(&world.names, Some(format), None).unwrap().sources;
         assert_eq!(sources[0].format, format);
         let world = World::new().with("a.jsonl", "{}");
         let mut job = world.job("out");

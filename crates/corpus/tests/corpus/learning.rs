@@ -6,7 +6,7 @@ use gptneo_text::WordCounts;
 use super::world::{World, jsonl, texts};
 
 fn learning(world: &World, workers: usize) -> Learning {
-    let sources = find(&world.names, None).unwrap();
+    let sources = find(&world.names, None, None).unwrap().sources;
     Learning { sources, field: "text".into(), vocab_size: 600, least: 2, workers, cancel: None }
 }
 

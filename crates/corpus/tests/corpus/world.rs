@@ -79,7 +79,7 @@ impl World {
     /// All sources into a folder of this name: small shards, a tenth held out.
     pub(crate) fn job(&self, name: &str) -> Job {
         Job {
-            sources: find(&self.names, None).unwrap(),
+            sources: find(&self.names, None, None).unwrap().sources,
             tokenizer: tokenizer(),
             output: self.output(name),
             format: None,

@@ -29,7 +29,7 @@ pub(crate) enum DataVerb {
 /// Where text comes from.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Files, folders, or patterns: text, jsonl or parquet; text and jsonl also as .zst or .gz
+    /// Files, folders, patterns, or data sets of the hub (owner/name@revision:part): text, jsonl, parquet, also .zst, .gz
     #[arg(value_name = "SOURCE", required = true)]
     pub(crate) sources: Vec<String>,
 
@@ -77,6 +77,7 @@ are counted and reported.
 Examples:
   gptneo data tokenize stories.jsonl.zst -m EleutherAI/gpt-neo-125m -o shards --held-out 0.01
   gptneo data tokenize 'books/*.txt' --tokenizer tokenizer.json -o books
+  gptneo data tokenize roneneldan/TinyStories -m ./model -o stories
   gptneo data tokenize big.parquet --field content -m gpt2 -o big --resume";
 
 /// `gptneo data tokenize`.

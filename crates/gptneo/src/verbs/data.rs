@@ -8,12 +8,16 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
 
-use gptneo_corpus::{Format, Source, Status, Watch};
+use gptneo_corpus::{Format, Found, Remote, Source, Status, Watch, looks_like_dataset};
+use gptneo_hub::PullOptions;
 
 use crate::args::{DataArgs, DataVerb, HubArgs, SourceArgs};
 use crate::failure::Failure;
 use crate::load;
 use crate::progress::{Progress, Unit};
+use crate::pulling::Bars;
+use crate::source;
+use crate::terminal;
 use crate::verbs::World;
 
 pub(crate) fn run(args: &DataArgs, world: &World) -> Result<(), Failure> {
@@ -30,10 +34,17 @@ struct Plan {
     workers: usize,
 }
 
-/// Finds the sources.
-fn plan(args: &SourceArgs, _hub: &HubArgs, world: &World) -> Result<Plan, Failure> {
+/// Finds the sources, downloading data sets.
+fn plan(args: &SourceArgs, hub: &HubArgs, world: &World) -> Result<Plan, Failure> {
     let format = args.format.map(Format::from);
-    let sources = gptneo_corpus::find(&args.sources, format)?;
+    let remote = args.sources.iter().any(|name| looks_like_dataset(name).is_some());
+    let hub = remote.then(|| source::hub(hub, world.environment)).transpose()?;
+    let bars = Bars::new();
+    let _heeded = hub.as_ref().map(|_| world.interrupt.heed());
+    let options = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
+    let remote = hub.as_ref().map(|hub| Remote { hub, options, progress: &bars });
+    let Found { sources, notes } = gptneo_corpus::find(&args.sources, format, remote.as_ref())?;
+    notes.iter().for_each(|note| terminal::warn(note));
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     let workers = load::threads(args.workers, world.environment)?.unwrap_or_else(cores);
     Ok(Plan { sources, format, workers })

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod caching;
+mod datasets;
 mod downloads;
 mod faults;
 mod pulling;

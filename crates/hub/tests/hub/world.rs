@@ -233,6 +233,9 @@ fn respond(state: &Mutex<State>, request: &Request) -> Reply {
 
 fn regular(state: &State, request: &Request) -> Reply {
     let path = request.path.split('?').next().unwrap_or_default();
+    // The same repository, once as a model and once as a data set.
+    let as_model = path.replacen("/api/datasets/", "/api/models/", 1).replacen("/datasets/", "/", 1);
+    let path = as_model.as_str();
     let model = format!("/api/models/{ID}/revision/");
     if let Some(revision) = path.strip_prefix(&model) {
         let is_known = ["main", "v1", "refs%2Fpr%2F1", &state.commit].contains(&revision);
