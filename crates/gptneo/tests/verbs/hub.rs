@@ -61,6 +61,9 @@ fn serve(stream: TcpStream, files: &Path) {
 }
 
 fn answer(path: &str, files: &Path) -> (&'static str, Vec<u8>) {
+    // The same files, as a model and as a data set.
+    let as_model = path.replacen("/api/datasets/", "/api/models/", 1).replacen("/datasets/", "/", 1);
+    let path = as_model.as_str();
     if path.starts_with("/api/models/owner/model") {
         let names = std::fs::read_dir(files).unwrap().map(|e| e.unwrap());
         let siblings: Vec<serde_json::Value> = names
@@ -119,6 +122,37 @@ fn sha1(message: &[u8]) -> [u8; 20] {
         bytes.copy_from_slice(&s.to_be_bytes());
     }
     out
+}
+
+#[test]
+fn a_data_set_is_fetched_and_tokenized() {
+    let temp = tempfile::tempdir().unwrap();
+    let files = temp.path().join("set");
+    std::fs::create_dir(&files).unwrap();
+    let lines = |word: &str| (0..20).map(|n| format!("{{\"text\": \"{word} {n}\"}}\n")).collect::<String>();
+    std::fs::write(files.join("train-0.jsonl"), lines("a rainy day")).unwrap();
+    std::fs::write(files.join("test-0.jsonl"), lines("never seen")).unwrap();
+    std::fs::write(files.join("README.md"), "# Days").unwrap();
+    let server = Server::start(files);
+    let home = temp.path().join("hf");
+    let with = |args: &[&str], offline: &str| {
+        let program = Program::new(args.iter().copied()).env("HF_HOME", &home).env("HF_ENDPOINT", &server.endpoint);
+        program.env("HF_HUB_OFFLINE", offline).run()
+    };
+    let tokenizer = temp.path().join("tokenizer.json").display().to_string();
+    let learned = with(&["data", "bpe", "owner/model", "-o", &tokenizer, "--vocab-size", "270", "--json"], "0");
+    assert!(learned.stderr.contains("1 of its 3 files"), "{}", learned.stderr);
+    assert_eq!(learned.json()["documents"], 20);
+    // Now from the cache alone.
+    let output = temp.path().join("out").display().to_string();
+    let args = ["data", "tokenize", "datasets/owner/model", "--tokenizer", &tokenizer, "-o", &output, "--json"];
+    let report = with(&args, "1").json();
+    assert_eq!(report["train"]["documents"], 20);
+    let manifest = std::fs::read_to_string(temp.path().join("out/manifest.json")).unwrap();
+    assert!(manifest.contains(&format!("\"datasets/owner/model@{COMMIT}/train-0.jsonl\"")), "{manifest}");
+    let absent = with(&["data", "tokenize", "other/set", "--tokenizer", &tokenizer, "-o", &output], "0");
+    assert_eq!(absent.code, Some(3), "{}", absent.stderr);
+    assert!(absent.stderr.contains("no data set `datasets/other/set`"), "{}", absent.stderr);
 }
 
 #[test]
