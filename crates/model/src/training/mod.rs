@@ -15,6 +15,7 @@
 //! Tested in `tests/gradients.rs` and `tests/low_rank.rs` against PyTorch (all families and variants), finite differences, and the decoder's own
 //! log-probabilities. The same batch gives the same bits on any number of threads.
 
+mod adapter;
 mod batch;
 mod error;
 mod file;

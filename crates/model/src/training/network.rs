@@ -16,7 +16,7 @@ use super::layout::{Layout, Slot};
 use super::low_rank::LowRankRoom;
 use super::map::Map;
 use super::objective::Objective;
-use super::options::{Dropouts, Recompute, TrainOptions};
+use super::options::{Dropouts, Recompute, TrainOptions, Trainable};
 use super::pass::{Gradients, Pass, Site};
 use super::plan::Plan;
 use super::room::{Room, Sizes};
@@ -122,6 +122,11 @@ impl<D: TrainDevice> Network<D> {
     /// The device, the layout, and weights and gradients to change: for optimisers and reductions.
     pub fn parts(&mut self) -> (&D, &Layout, &mut Parameters<D>) {
         (&self.device, &self.layout, &mut self.parameters)
+    }
+
+    /// What is trained.
+    pub fn trainable(&self) -> &Trainable {
+        &self.options.trainable
     }
 
     /// What a slot lies in, to be read.
