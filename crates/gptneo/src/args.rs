@@ -9,12 +9,14 @@ mod data;
 mod model;
 pub(crate) mod normalise;
 mod sampling;
+mod train;
 pub(crate) mod values;
 mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use train::TrainArgs;
 pub(crate) use verbs::{
     BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,
     ScoreArgs, ShowArgs, TokenizeArgs,
@@ -40,6 +42,7 @@ Measure:
   bench        Speed, and its share of what this machine can do
 
 Train:
+  train        Train a model by a recipe
   data         Text to token shards; a vocabulary learned from text
 
 Models:
@@ -122,6 +125,8 @@ pub(crate) enum Verb {
     /// List the models in the cache
     #[command(visible_alias = "ls")]
     List(ListArgs),
+    /// Train a model by a recipe
+    Train(Box<TrainArgs>),
     /// Family, shape, parameters and memory of a model
     Show(ShowArgs),
     /// Delete a model from the cache

@@ -6,8 +6,10 @@ use gptneo_device::DeviceError;
 use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
 use gptneo_hub::HubError;
+use gptneo_model::training::TrainError as NetworkError;
 use gptneo_model::{AdapterError, LoadError, ModelError};
 use gptneo_text::TextError;
+use gptneo_train::TrainError;
 
 use crate::failure::{Failure, Kind};
 
@@ -97,6 +99,28 @@ impl From<TextError> for Failure {
             | TextError::Mixture { .. }
             | TextError::Role { .. } => Kind::Usage,
             _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        let kind = match error {
+            TrainError::Checkpoint(error) => return error.into(),
+            TrainError::Device(error) => return error.into(),
+            TrainError::Load(error) => return error.into(),
+            TrainError::Text(error) => return error.into(),
+            TrainError::Engine(error) => return error.into(),
+            TrainError::Network(NetworkError::Device(error)) => return error.into(),
+            TrainError::Network(NetworkError::Load(error)) => return error.into(),
+            TrainError::Io { .. } | TrainError::Collective(_) => Kind::Io,
+            TrainError::Damaged { .. } | TrainError::OtherTokenizer { .. } | TrainError::NothingHeldOut { .. } => {
+                Kind::BadFile
+            }
+            TrainError::Recipe(_) | TrainError::Config(_) => Kind::BadFile,
+            TrainError::Diverged { .. } => Kind::Internal,
+            _ => Kind::Usage,
         };
         Failure::because(kind, &error)
     }

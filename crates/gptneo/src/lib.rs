@@ -2,6 +2,7 @@
 //!
 //! - [`engine`]: prompts to text. Start here: [`engine::Engine`] and [`engine::Request`].
 //! - [`model`]: ids to logits; [`model::open`] and [`model::load()`] bring a checkpoint onto a device.
+//! - [`train`]: the loop that trains.
 //! - [`text`]: strings to ids and back.
 //! - [`kernels`]: the CPU as a [`device::Device`].
 //! - [`checkpoint`]: safetensors, PyTorch and GGUF files.
@@ -20,3 +21,4 @@ pub use gptneo_hub as hub;
 pub use gptneo_kernels as kernels;
 pub use gptneo_model as model;
 pub use gptneo_text as text;
+pub use gptneo_train as train;

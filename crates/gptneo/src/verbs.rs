@@ -14,6 +14,7 @@ mod run;
 mod score;
 mod show;
 mod tokenize;
+mod train;
 
 use crate::args::{Cli, Verb};
 use crate::environment::Environment;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Verb::Chat(args) => chat::run(&args, &world),
         Verb::Score(args) => score::run(&args, &world),
         Verb::Tokenize(args) => tokenize::run(&args, &world),
+        Verb::Train(args) => train::run(&args, &world),
         Verb::Bench(args) => bench::run(&args, &world),
         Verb::Data(args) => data::run(&args, &world),
         Verb::Quantize(args) => quantize::run(&args, &world),

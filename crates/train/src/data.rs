@@ -81,8 +81,12 @@ impl Rows {
         self
     }
 
-    fn segment(&mut self, ids: &[u32], targets: &[u32]) {
-        debug_assert_eq!(ids.len(), targets.len());
+    /// Adds a segment: ids, and the target of each ([`IGNORE`] where nothing counts).
+    ///
+    /// # Panics
+    /// If there are not as many targets as ids.
+    pub fn push(&mut self, ids: &[u32], targets: &[u32]) {
+        assert_eq!(ids.len(), targets.len(), "a target for each id");
         self.ids.extend_from_slice(ids);
         self.targets.extend_from_slice(targets);
         self.positions.extend((0u32..).take(ids.len()));
@@ -94,7 +98,7 @@ impl Rows {
         let Sequence { tokens, targets, segments, .. } = sequence;
         let mut add = |range: Range<usize>| {
             if !range.is_empty() {
-                self.segment(&tokens[range.clone()], &tokens[range.start + 1..range.end + 1]);
+                self.push(&tokens[range.clone()], &tokens[range.start + 1..range.end + 1]);
             }
         };
         if across_documents {
@@ -206,14 +210,14 @@ impl Examples for Data {
             let mut tokens = vec![0; (end - start) as usize];
             dataset.read(start, &mut tokens)?;
             if self.across_documents {
-                rows.segment(&tokens[..tokens.len() - 1], &tokens[1..]);
+                rows.push(&tokens[..tokens.len() - 1], &tokens[1..]);
                 break;
             }
             for span in dataset.documents_in(start..end)? {
                 let from = (span.tokens.start.max(start) - start) as usize;
                 let to = ((span.tokens.end.min(end) - start) as usize).min(tokens.len() - 1);
                 if from < to {
-                    rows.segment(&tokens[from..to], &tokens[from + 1..to + 1]);
+                    rows.push(&tokens[from..to], &tokens[from + 1..to + 1]);
                 }
             }
             break;

@@ -13,6 +13,7 @@ mod error;
 pub mod files;
 pub mod guard;
 pub mod log;
+mod measure;
 mod optimizer;
 mod plan;
 pub mod recipe;
@@ -26,6 +27,7 @@ mod work;
 
 pub use data::{Data, Examples, Rows};
 pub use error::TrainError;
+pub use measure::{Measured, measure};
 pub use plan::{MemoryPlan, options, plan, what_fits};
 pub use recipe::{Recipe, RecipeError};
 pub use state::State;

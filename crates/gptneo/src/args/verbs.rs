@@ -173,7 +173,8 @@ pythia-14m to -12b; gpt-neox-20b.
 Examples:
   gptneo bench -m random:gpt-neo-125m
   gptneo bench -m random:gpt-neo-1.3b --quant q4_0 --prompt 512 --gen 64 --json
-  gptneo bench -m random:gpt-neo-125m --quant q8_0 --batch 16";
+  gptneo bench -m random:gpt-neo-125m --quant q8_0 --batch 16
+  gptneo bench -m random:gpt-neo-125m --train --batch 4 --seq 256";
 
 /// `gptneo bench`.
 #[derive(Debug, Args)]
@@ -192,7 +193,16 @@ pub(crate) struct BenchArgs {
           help_heading = "Measurement")]
     pub(crate) generate: usize,
 
-    /// Also decode so many sequences at once, from an empty cache
+    /// Measure training instead: whole steps of --batch sequences of --seq tokens
+    #[arg(long, help_heading = "Measurement")]
+    pub(crate) train: bool,
+
+    /// Tokens of a sequence, with --train
+    #[arg(long, value_name = "N", value_parser = values::some_tokens, default_value = "256",
+          help_heading = "Measurement")]
+    pub(crate) seq: usize,
+
+    /// Also decode so many sequences at once, from an empty cache; with --train, sequences of a step [default: 4]
     #[arg(long, value_name = "N", value_parser = values::sequences, help_heading = "Measurement")]
     pub(crate) batch: Option<usize>,
 

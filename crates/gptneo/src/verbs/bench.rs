@@ -4,6 +4,8 @@
 //! second, over the speed of memory; `prefill_share` is operations a token needs, times tokens a second, over the speed
 //! of f32 arithmetic (so an integer kernel can pass 1). Figures are medians over rounds.
 
+mod train;
+
 use std::time::Instant;
 
 use gptneo_device::PAGE;
@@ -52,6 +54,9 @@ struct Report<'a> {
 }
 
 pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
+    if args.train {
+        return train::run(args, world);
+    }
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     let length = args.prompt.saturating_add(args.generate);
     let room = |_: usize| {

@@ -51,10 +51,10 @@ fn plan(args: &SourceArgs, hub: &HubArgs, world: &World) -> Result<Plan, Failure
 }
 
 /// A bar over the bytes of the sources.
-struct Bar(Mutex<Progress>);
+pub(crate) struct Bar(Mutex<Progress>);
 
 impl Bar {
-    fn new(what: &str, sources: &[Source]) -> Self {
+    pub(crate) fn new(what: &str, sources: &[Source]) -> Self {
         let bytes = sources.iter().map(|source| source.bytes).sum();
         Self(Mutex::new(Progress::new(what, bytes, Unit::Bytes)))
     }

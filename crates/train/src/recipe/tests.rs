@@ -125,3 +125,39 @@ fn what_is_computed_does_not_hang_on_how_it_is_watched() {
         assert_ne!(essence(&["batch.sequences=8", other]), plain, "{other}");
     }
 }
+
+#[test]
+fn the_page_on_recipes_names_every_field() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    // What a table would refuse names all the fields that it knows.
+    let known = |assignment: &str| match set(&[assignment]) {
+        Err(RecipeError::UnknownField { known, .. }) => known,
+        other => panic!("{assignment}: {other:?}"),
+    };
+    let sections = ["model", "data", "batch", "schedule", "optimizer", "guard", "checkpoint", "evaluation", "sample"];
+    for section in sections {
+        for field in known(&format!("{section}.zzz=1")).split(", ") {
+            assert!(page.contains(&format!("`{section}.{field}`")), "{section}.{field} is not on the page");
+        }
+    }
+    for field in known("zzz=1").split(", ").filter(|field| !sections.contains(field)) {
+        assert!(page.contains(&format!("| `{field}` |")), "{field} is not on the page");
+    }
+}
+
+#[test]
+fn the_recipes_that_ship_are_recipes() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let recipes: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    assert!(recipes.len() >= 5, "{recipes:?}");
+    for path in recipes {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let recipe = Recipe::parse(&text, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(path.file_stem().unwrap().to_str(), Some(recipe.name.as_str()));
+        for says in ["command", "hardware", "expected"] {
+            assert!(text.contains(&format!("#   {says}")), "{} does not say its {says}", path.display());
+        }
+    }
+}

@@ -3,5 +3,7 @@
 
 mod faults;
 mod learning;
+mod parity;
+mod ranks;
 mod resuming;
 mod world;

@@ -1,0 +1,160 @@
+//! What a recipe names: the first weights, the tokenizer, and the shards, which are made here where it names texts.
+
+use std::num::NonZero;
+use std::thread;
+
+use gptneo_corpus::{Job, Learning, Source};
+use gptneo_model::{Config, shapes};
+use gptneo_text::Tokenizer;
+use gptneo_text::shards::{Amount, write_whole};
+use gptneo_train::recipe::{Part, Start};
+use gptneo_train::{Data, First, Recipe};
+
+use crate::args::TrainArgs;
+use crate::failure::{Failure, Kind};
+use crate::load;
+use crate::open::{self, Opened};
+use crate::verbs::World;
+use crate::verbs::data::Bar;
+
+/// Tokens in a shard that is made here.
+const SHARD_TOKENS: u64 = 100_000_000;
+
+/// Everything a run needs beside the machine.
+pub(super) struct Ingredients {
+    /// With the folders of the shards.
+    pub(super) recipe: Recipe,
+    pub(super) config: Config,
+    pub(super) model: Model,
+    pub(super) tokenizer: Option<Tokenizer>,
+    /// The tokenizer's files.
+    pub(super) extra: Vec<(String, Vec<u8>)>,
+}
+
+/// The first weights.
+pub(super) enum Model {
+    Random(First<'static>),
+    Given(Box<Opened>),
+}
+
+impl Model {
+    pub(super) fn first(&self) -> First<'_> {
+        match self {
+            Model::Random(First::Random(how)) => First::Random(*how),
+            Model::Random(First::Weights(source)) => First::Weights(*source),
+            Model::Given(opened) => First::Weights(opened.source()),
+        }
+    }
+}
+
+impl Ingredients {
+    /// Finds or makes them.
+    pub(super) fn gather(mut recipe: Recipe, args: &TrainArgs, world: &World) -> Result<Self, Failure> {
+        let random = || Model::Random(First::Random(recipe.model.init));
+        let (config, model) = match &recipe.model.start {
+            Start::Weights(name) => {
+                let opened = open::open(Some(name), &args.hub, world.environment, &world.interrupt)?;
+                (opened.config().clone(), Model::Given(Box::new(opened)))
+            }
+            Start::Shape(name) => {
+                let names = || shapes::names().collect::<Vec<_>>().join(", ");
+                let unknown = || Failure::bad_file(format!("`model.shape` is {name}; known are {}", names()));
+                (shapes::config(name).ok_or_else(unknown)?, random())
+            }
+            Start::ConfigFile(path) => (gptneo_model::read_config(path)?, random()),
+            Start::Config(json) => {
+                let bad = |error| Failure::bad_file(format!("`model.config`: {error}"));
+                (Config::from_json(json.as_bytes()).map_err(bad)?, random())
+            }
+        };
+        let tokenizer = match (&recipe.model.tokenizer, &model) {
+            (Some(name), _) => Some(open::tokenizer(Some(name), &args.hub, world.environment, &world.interrupt)?),
+            (None, Model::Given(opened)) => opened.tokenizer()?,
+            (None, Model::Random(_)) => None,
+        };
+        let tokenizer =
+            if recipe.data.sources.is_empty() { tokenizer } else { Some(shards(&mut recipe, tokenizer, world)?) };
+        let data = Data::open(&recipe.data, recipe.seed)?;
+        if data.vocab_size() > config.vocab {
+            return Err(Failure::usage(format!(
+                "the shards have ids up to {}, but the model knows {} tokens",
+                data.vocab_size() - 1,
+                config.vocab
+            ))
+            .hint("tokenize with the model's tokenizer, or set the vocabulary in `model.config`"));
+        }
+        if recipe.sample.every > 0 && tokenizer.is_none() {
+            return Err(Failure::usage("`sample.every` needs a tokenizer").hint("set model.tokenizer to its folder"));
+        }
+        let extra = tokenizer.as_ref().map_or_else(Vec::new, |tokenizer| {
+            let file = |name: &str, text: String| (name.to_owned(), text.into_bytes());
+            vec![file("tokenizer.json", tokenizer.json()), file("tokenizer_config.json", tokenizer.config_json())]
+        });
+        Ok(Self { recipe, config, model, tokenizer, extra })
+    }
+}
+
+/// Makes shards of the recipe's texts in the folder of the run, or finds them there.
+fn shards(recipe: &mut Recipe, tokenizer: Option<Tokenizer>, world: &World) -> Result<Tokenizer, Failure> {
+    let sources = gptneo_corpus::find(&recipe.data.sources, None)?;
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = load::threads(None, world.environment)?.unwrap_or_else(cores);
+    let _heeded = world.interrupt.heed();
+    let tokenizer = match tokenizer {
+        Some(tokenizer) => tokenizer,
+        None => learned(recipe, &sources, workers, world)?,
+    };
+    let folder = recipe.output.join("data");
+    let held_out_ppm = (recipe.data.held_out_fraction * 1e6).round() as u32;
+    let bar = Bar::new("tokenizing", &sources);
+    let job = Job {
+        sources,
+        tokenizer: tokenizer.clone(),
+        output: folder.clone(),
+        format: None,
+        field: "text".to_owned(),
+        shard_tokens: SHARD_TOKENS,
+        held_out_ppm,
+        workers,
+        resume: true,
+        cancel: Some(world.interrupt.flag()),
+    };
+    gptneo_corpus::tokenize(&job, &bar)?;
+    recipe.data.train = vec![Part { path: folder.clone(), amount: Amount::Epochs(1000) }];
+    recipe.data.held_out = if held_out_ppm > 0 { vec![folder] } else { Vec::new() };
+    Ok(tokenizer)
+}
+
+/// A vocabulary learned from the texts, kept in the folder of the run.
+fn learned(recipe: &Recipe, sources: &[Source], workers: usize, world: &World) -> Result<Tokenizer, Failure> {
+    let folder = recipe.output.join("tokenizer");
+    let file = folder.join("tokenizer.json");
+    if file.exists() {
+        return Ok(Tokenizer::open(&folder)?);
+    }
+    let Some(vocab) = recipe.data.vocab else {
+        return Err(Failure::usage("`data.sources` needs a tokenizer").hint(
+            "set model.tokenizer to its folder, or data.vocab to the size of one that is learned from the texts",
+        ));
+    };
+    let bar = Bar::new("counting words", sources);
+    let learning = Learning {
+        sources: sources.to_vec(),
+        field: "text".to_owned(),
+        vocab_size: u32::try_from(vocab).unwrap_or(u32::MAX),
+        least: 2,
+        workers,
+        cancel: Some(world.interrupt.flag()),
+    };
+    let tokenizer = gptneo_corpus::learn(&learning, &bar)?.tokenizer;
+    drop(bar);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failure::io("cannot create", &folder, &error).within("the tokenizer"))?;
+    // The tokenizer's own file last: where it is, the other is too.
+    write_whole(&folder.join("tokenizer_config.json"), tokenizer.config_json().as_bytes())?;
+    write_whole(&file, tokenizer.json().as_bytes())?;
+    if tokenizer.vocab_size() as u64 > vocab {
+        return Err(Failure::new(Kind::Internal, "the learned vocabulary is larger than asked for"));
+    }
+    Ok(tokenizer)
+}
