@@ -97,15 +97,15 @@ fn what_cannot_be_is_refused_with_its_code() {
         let program = set.iter().fold(world.program("refused"), |program, set| program.arg("--set").arg(*set));
         program.run()
     };
-    let big = ["model.config=0", "data.sequence=32", "batch.sequences=262144", "batch.micro=262144"];
+    let big = ["data.sequence=32", "batch.sequences=262144", "batch.micro=262144", "model.config.hidden_size=16384"];
     let cases: &[(&[&str], i32, &str)] = &[
         (&["optimizer.lrr=1"], 4, "optimizer.lr"),
         (&["optimizer.lr=fast"], 4, "a number"),
         (&["optimizer"], 2, "no `=`"),
         (&["data.sequence=33"], 2, "32 positions"),
-        (&["data.vocab=400"], 2, "300 tokens"),
+        (&["model.config.vocab_size=250"], 2, "250 tokens"),
         (&["data.sources=[\"/nowhere.jsonl\"]"], 3, "/nowhere.jsonl"),
-        (&big[1..], 5, "--set"),
+        (&big, 5, "--set"),
     ];
     for (sets, code, words) in cases {
         let outcome = set(sets);

@@ -77,7 +77,8 @@ impl Collective<Cpu> for Threads {
     }
 
     fn all_reduce_wait(&mut self, device: &Cpu, buffer: &mut Buffer, pending: Pending) -> Result<(), CollectiveError> {
-        let all = self.exchange(self.started.remove(&pending.ticket).unwrap());
+        let mine = self.started.remove(&pending.ticket).unwrap();
+        let all = self.exchange(mine);
         let sums: Vec<f32> = (0..pending.range.len()).map(|i| all.iter().map(|rank| rank[i]).sum()).collect();
         device.write(buffer, pending.range.start, &sums);
         Ok(())

@@ -11,9 +11,10 @@ use gptneo_train::recipe::{Part, Start};
 use gptneo_train::{Data, First, Recipe};
 
 use crate::args::TrainArgs;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::load;
 use crate::open::{self, Opened};
+use crate::terminal;
 use crate::verbs::World;
 use crate::verbs::data::Bar;
 
@@ -153,8 +154,11 @@ fn learned(recipe: &Recipe, sources: &[Source], workers: usize, world: &World) -
     // The tokenizer's own file last: where it is, the other is too.
     write_whole(&folder.join("tokenizer_config.json"), tokenizer.config_json().as_bytes())?;
     write_whole(&file, tokenizer.json().as_bytes())?;
-    if tokenizer.vocab_size() as u64 > vocab {
-        return Err(Failure::new(Kind::Internal, "the learned vocabulary is larger than asked for"));
+    let size = tokenizer.vocab_size();
+    if (size as u64) < vocab {
+        terminal::warn(&format!(
+            "the vocabulary has only {size} tokens: the texts have no more pairs that stand twice"
+        ));
     }
     Ok(tokenizer)
 }
