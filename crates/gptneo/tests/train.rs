@@ -1,5 +1,5 @@
 //! `gptneo train` as a user runs it, and as a machine interrupts it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by its panic")]
 
 mod runner;
 

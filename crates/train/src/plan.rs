@@ -18,7 +18,7 @@ pub struct MemoryPlan {
     pub network: Plan,
     /// Moments.
     pub optimizer: u64,
-    /// What is copied to be saved.
+    /// What is copied to be saved, and to draw samples.
     pub copies: u64,
     /// The program itself.
     pub program: u64,
@@ -64,6 +64,10 @@ pub fn plan<D: TrainDevice>(
         (_, false) | (false, _) => 2 * largest,
         (true, true) => network.weights + whole_state + 2 * largest,
     };
+    // Weights copied from the network, the engine's own, and its cache of one sequence.
+    let cache = 8 * (config.layers() * config.width * config.positions) as u64;
+    let samples = if recipe.sample.every > 0 { 2 * network.weights + cache } else { 0 };
+    let copies = copies + samples;
     Ok(MemoryPlan { network, optimizer: state_bytes(&recipe.optimizer, &layout, ranks), copies, program: OVERHEAD })
 }
 

@@ -13,7 +13,7 @@ pub(super) fn tell(recipe: &Recipe, config: &Config, plan: &MemoryPlan, result: 
     let size = terminal::size;
     let text = format!(
         "{}: {} with {} parameters, {} sequences of {} tokens a step, {} steps\nmemory {}: weights {}, gradients {}, optimizer {}, \
-         activations {}, scratch {}, copies to save {}, program {}",
+         activations {}, scratch {}, copies {}, program {}",
         recipe.name,
         config.family,
         terminal::grouped(config.parameters()),
