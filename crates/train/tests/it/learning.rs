@@ -33,8 +33,7 @@ fn every_optimiser_learns() {
         let last = losses[110..].iter().sum::<f64>() / 10.0;
         assert!((losses[0] - f64::ln(40.0)).abs() < 0.3, "{kind} begins at {}", losses[0]);
         assert!(last < 0.6 * losses[0], "{kind}: from {} to {last}", losses[0]);
-        let evaluated =
-            lines(&world, kind).into_iter().filter(|line| line["event"] == "evaluation").next_back().unwrap();
+        let evaluated = lines(&world, kind).into_iter().rfind(|line| line["event"] == "evaluation").unwrap();
         let (loss, bits) = (evaluated["loss"].as_f64().unwrap(), evaluated["bits_per_byte"].as_f64().unwrap());
         // Three bytes for each token.
         assert!((bits - loss / std::f64::consts::LN_2 / 3.0).abs() < 1e-9, "{evaluated}");
