@@ -34,20 +34,35 @@ struct Plan {
     workers: usize,
 }
 
-/// Finds the sources, downloading data sets.
+/// Finds the sources, downloading data sets, and says how many threads may work on them.
 fn plan(args: &SourceArgs, hub: &HubArgs, world: &World) -> Result<Plan, Failure> {
     let format = args.format.map(Format::from);
-    let remote = args.sources.iter().any(|name| looks_like_dataset(name).is_some());
+    let sources = find(&args.sources, format, hub, world)?;
+    Ok(Plan { sources, format, workers: workers(args.workers, world)? })
+}
+
+/// Threads that tokenize.
+pub(crate) fn workers(flag: Option<usize>, world: &World) -> Result<usize, Failure> {
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(load::threads(flag, world.environment)?.unwrap_or_else(cores))
+}
+
+/// Finds the files that names stand for, downloading data sets.
+pub(crate) fn find(
+    names: &[String],
+    format: Option<Format>,
+    hub: &HubArgs,
+    world: &World,
+) -> Result<Vec<Source>, Failure> {
+    let remote = names.iter().any(|name| looks_like_dataset(name).is_some());
     let hub = remote.then(|| source::hub(hub, world.environment)).transpose()?;
     let bars = Bars::new();
     let _heeded = hub.as_ref().map(|_| world.interrupt.heed());
     let options = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
     let remote = hub.as_ref().map(|hub| Remote { hub, options, progress: &bars });
-    let Found { sources, notes } = gptneo_corpus::find(&args.sources, format, remote.as_ref())?;
+    let Found { sources, notes } = gptneo_corpus::find(names, format, remote.as_ref())?;
     notes.iter().for_each(|note| terminal::warn(note));
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = load::threads(args.workers, world.environment)?.unwrap_or_else(cores);
-    Ok(Plan { sources, format, workers })
+    Ok(sources)
 }
 
 /// A bar over the bytes of the sources.

@@ -1,8 +1,5 @@
 //! What a recipe names: the first weights, the tokenizer, and the shards, which are made here where it names texts.
 
-use std::num::NonZero;
-use std::thread;
-
 use gptneo_corpus::{Job, Learning, Source};
 use gptneo_model::{Config, shapes};
 use gptneo_text::Tokenizer;
@@ -12,11 +9,10 @@ use gptneo_train::{Data, First, Recipe};
 
 use crate::args::TrainArgs;
 use crate::failure::Failure;
-use crate::load;
 use crate::open::{self, Opened};
 use crate::terminal;
 use crate::verbs::World;
-use crate::verbs::data::Bar;
+use crate::verbs::data::{self, Bar};
 
 /// Tokens in a shard that is made here.
 const SHARD_TOKENS: u64 = 100_000_000;
@@ -74,7 +70,7 @@ impl Ingredients {
             (None, Model::Random(_)) => None,
         };
         let tokenizer =
-            if recipe.data.sources.is_empty() { tokenizer } else { Some(shards(&mut recipe, tokenizer, world)?) };
+            if recipe.data.sources.is_empty() { tokenizer } else { Some(shards(&mut recipe, tokenizer, args, world)?) };
         let data = Data::open(&recipe.data, recipe.seed)?;
         if data.vocab_size() > config.vocab {
             return Err(Failure::usage(format!(
@@ -96,10 +92,14 @@ impl Ingredients {
 }
 
 /// Makes shards of the recipe's texts in the folder of the run, or finds them there.
-fn shards(recipe: &mut Recipe, tokenizer: Option<Tokenizer>, world: &World) -> Result<Tokenizer, Failure> {
-    let sources = gptneo_corpus::find(&recipe.data.sources, None)?;
-    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = load::threads(None, world.environment)?.unwrap_or_else(cores);
+fn shards(
+    recipe: &mut Recipe,
+    tokenizer: Option<Tokenizer>,
+    args: &TrainArgs,
+    world: &World,
+) -> Result<Tokenizer, Failure> {
+    let sources = data::find(&recipe.data.sources, None, &args.hub, world)?;
+    let workers = data::workers(args.machine.threads, world)?;
     let _heeded = world.interrupt.heed();
     let tokenizer = match tokenizer {
         Some(tokenizer) => tokenizer,
