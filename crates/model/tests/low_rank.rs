@@ -5,6 +5,7 @@ use std::path::Path;
 
 use gptneo_device::Device;
 use gptneo_kernels::{Cpu, CpuOptions};
+use gptneo_model::adapter::Adapter;
 use gptneo_model::family::Role;
 use gptneo_model::training::{
     Adapters, Batch, Network, NextToken, Outcome, Part, Recompute, Slot, StepKey, TrainError, TrainOptions, Trainable,
@@ -113,6 +114,28 @@ fn adapters_are_the_merged_model_and_their_gradients_its_projections() {
         disturb(&mut again);
         assert_eq!(step(&mut again), outcome);
         assert!(again.parameters().gradients.as_slice() == gradient, "{name}, recomputed");
+    }
+}
+
+#[test]
+fn what_was_learnt_is_an_adapter_and_training_goes_on_from_it() {
+    for (name, targets) in FAMILIES {
+        let trainable = || Trainable::Adapters(adapters(targets, 0.0));
+        let mut taught = network(name, trainable(), Recompute::Nothing);
+        disturb(&mut taught);
+        let outcome = step(&mut taught);
+        let adapter = taught.adapter(Some("a base")).unwrap().unwrap();
+        assert_eq!(adapter.parameters() as usize, taught.layout().trained());
+        // Through PEFT's files, where NeoX has its own order of outputs.
+        let folder = tempfile::tempdir().unwrap();
+        adapter.save(folder.path()).unwrap();
+        let read = Adapter::open(taught.device(), folder.path(), taught.config()).unwrap();
+        let mut again = network(name, trainable(), Recompute::Nothing);
+        again.load_adapter(&read).unwrap();
+        assert_eq!(step(&mut again), outcome, "{name}");
+        let mut other = network(name, Trainable::Adapters(adapters(&[Role::Inner], 0.0)), Recompute::Nothing);
+        assert!(matches!(other.load_adapter(&read), Err(TrainError::OtherAdapter)), "{name}");
+        assert!(matches!(again.load_adapter(&read.scaled(2.0)), Err(TrainError::OtherAdapter)), "{name}");
     }
 }
 

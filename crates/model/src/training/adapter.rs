@@ -1,9 +1,10 @@
-//! What was trained of adapters, for the decoder and for PEFT.
+//! What was trained of adapters, for the decoder and for PEFT; and training that goes on from it.
 
 use gptneo_device::train::TrainDevice;
 
 use crate::adapter::{Adapter, AdapterError, AdapterSettings, LowRank};
 
+use super::error::TrainError;
 use super::layout::Part;
 use super::network::Network;
 use super::options::Adapters;
@@ -31,5 +32,32 @@ impl<D: TrainDevice> Network<D> {
             made.insert(down.role, layer, LowRank { rank, alpha, a, b })?;
         }
         Ok(Some(made))
+    }
+
+    /// Goes on from an adapter: it must have the rank, the scale and the targets that this network trains.
+    ///
+    /// # Errors
+    /// If it has others; then nothing has changed.
+    pub fn load_adapter(&mut self, adapter: &Adapter) -> Result<(), TrainError> {
+        let Some(scale) = self.trainable().adapters().map(Adapters::scale) else {
+            return Err(TrainError::OtherAdapter);
+        };
+        let mut writes = Vec::new();
+        for (place, slot) in self.layout().slots().iter().enumerate().filter(|(_, slot)| slot.part != Part::Whole) {
+            let layer = slot.layer.expect("adapters stand in layers");
+            let pair = adapter.get(slot.role, layer).ok_or(TrainError::OtherAdapter)?;
+            let values = if slot.part == Part::Down { &pair.a } else { &pair.b };
+            if values.len() != slot.range.len() || (adapter.scale(pair) - scale).abs() > 1e-6 * scale.abs() {
+                return Err(TrainError::OtherAdapter);
+            }
+            writes.push((place, values));
+        }
+        if 2 * adapter.iter().count() != writes.len() {
+            return Err(TrainError::OtherAdapter);
+        }
+        for (place, values) in writes {
+            self.write_slot(place, values);
+        }
+        Ok(())
     }
 }

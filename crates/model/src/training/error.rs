@@ -91,6 +91,9 @@ pub enum TrainError {
         "the weights are of another architecture than the network: make it with the configuration of the checkpoint"
     )]
     OtherArchitecture,
+    /// An adapter that is not the one trained.
+    #[error("the adapter has another rank, scale or other targets than those to train: give it the same settings")]
+    OtherAdapter,
     /// The original initialisation of another family.
     #[error("the original initialisation is known for gpt_neo alone; use transformers' for {0}")]
     NoOriginal(crate::family::Family),
