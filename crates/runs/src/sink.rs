@@ -4,12 +4,21 @@
 //! not taken yet, on a thread of its own: a sink that is slow or away stops nothing and loses nothing, for the store is
 //! its spool. [`deliver`] catches up later.
 
+mod comet;
 mod feeder;
+mod http;
+mod mlflow;
+mod record_file;
+mod tensorboard;
 
 use std::time::Duration;
 
+pub use comet::{Comet, CometSettings};
 pub(crate) use feeder::Feeder;
 pub use feeder::deliver;
+pub use http::Secret;
+pub use mlflow::{Login, MlFlow, MlFlowSettings};
+pub use tensorboard::TensorBoard;
 
 use crate::record::{Metric, Run, Text};
 
@@ -23,11 +32,20 @@ pub trait Sink: Send {
     /// Where it delivers to: enough to find the place again, and no secret.
     fn target(&self) -> String;
 
+    /// Whether [`Sink::open`] has succeeded and still holds.
+    fn is_open(&self) -> bool;
+
     /// Finds or makes the run at the other side, and says what it is called there. `remote` is what an earlier call said.
     ///
     /// # Errors
     /// [`SinkError`], as every call.
-    fn open(&mut self, run: &Run, settings: &[(String, String)], remote: Option<&str>) -> Result<String, SinkError>;
+    fn open(&mut self, run: &Run, remote: Option<&str>) -> Result<String, SinkError>;
+
+    /// Tells with which settings the run was begun; once, after the first [`Sink::open`].
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    fn describe(&mut self, run: &Run, settings: &[(String, String)]) -> Result<(), SinkError>;
 
     /// What was told from step `from` on is superseded: the run was resumed before it. A place that cannot take
     /// anything back does nothing.

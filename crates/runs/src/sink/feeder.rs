@@ -10,7 +10,7 @@ use crate::error::RunsError;
 use crate::event::State;
 use crate::record::RunId;
 use crate::recorder::Say;
-use crate::store::{Delivery, Store};
+use crate::store::{Delivery, Pending, Store};
 
 /// Values and texts read from the store at once.
 const BATCH: usize = 1_000;
@@ -94,11 +94,10 @@ impl Feeder {
 
 fn serve(store: &mut Store, run: RunId, sink: &mut dyn Sink, signal: &Signal, say: &Say) {
     let mut wanted = Wanted::default();
-    let mut session = Session::default();
     let mut failures = 0u32;
     loop {
         let passed = |wanted: Wanted| wanted.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        let pumped = session.pump(store, run, sink, &|| passed(*signal.lock()));
+        let pumped = pump(store, run, sink, &|| passed(*signal.lock()));
         match pumped {
             Ok(()) => {
                 if failures > 0 {
@@ -111,12 +110,16 @@ fn serve(store: &mut Store, run: RunId, sink: &mut dyn Sink, signal: &Signal, sa
                 wanted = signal.wait(LONGEST_WAIT, false);
             }
             Err(error) => {
+                if passed(*signal.lock()) {
+                    // What is left over is told by the recorder.
+                    return;
+                }
                 if failures == 0 {
                     let later = "; the run goes on, and what is not delivered stays in the store";
                     say(&format!("{}: {}: {error}{later}", sink.kind(), sink.target()));
                 }
                 failures += 1;
-                if !error.transient || passed(wanted) {
+                if !error.transient {
                     return;
                 }
                 wanted = signal.wait(pause(failures, error.wait), true);
@@ -140,96 +143,79 @@ fn pause(failures: u32, asked: Option<Duration>) -> Duration {
 /// # Errors
 /// [`SinkError`]; what was taken before it stays taken.
 pub fn deliver(store: &mut Store, run: RunId, sink: &mut dyn Sink) -> Result<(), SinkError> {
-    Session::default().pump(store, run, sink, &|| false)
+    pump(store, run, sink, &|| false)
 }
 
-/// One acquaintance with a sink.
-#[derive(Default)]
-struct Session {
-    open: bool,
+/// Delivers until nothing is left, or `enough` says so after a batch.
+fn pump(store: &mut Store, run: RunId, sink: &mut dyn Sink, enough: &dyn Fn() -> bool) -> Result<(), SinkError> {
+    let (kind, target) = (sink.kind(), sink.target());
+    let mut delivery = store.delivery(run, kind, &target).map_err(trouble)?;
+    let about = store.run(run).map_err(trouble)?;
+    let fresh = store.pending(run, &delivery).map_err(trouble)? != Pending::default();
+    let over = about.state != State::Running;
+    if over && !fresh && delivery.closed {
+        return Ok(());
+    }
+    if !sink.is_open() {
+        let remote = sink.open(&about, delivery.remote.as_deref())?;
+        // If there is something to tell, the other side holds the run for open again.
+        (delivery.remote, delivery.closed) = (Some(remote), false);
+        store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
+    }
+    if !delivery.described {
+        sink.describe(&about, &store.settings(run).map_err(trouble)?)?;
+        delivery.described = true;
+        store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
+    }
+    if let Some(from) = delivery.superseded {
+        sink.supersede(from)?;
+        delivery.superseded = None;
+        store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
+    }
+    while metrics(store, run, sink, &mut delivery)? | texts(store, run, sink, &mut delivery)? {
+        if enough() {
+            return Err(SinkError::transient("out of time"));
+        }
+    }
+    let about = store.run(run).map_err(trouble)?;
+    if about.state != State::Running && !delivery.closed {
+        sink.close(&about)?;
+        delivery.closed = true;
+        store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
+    }
+    Ok(())
 }
 
-impl Session {
-    /// Delivers until nothing is left, or `enough` says so after a batch.
-    fn pump(
-        &mut self,
-        store: &mut Store,
-        run: RunId,
-        sink: &mut dyn Sink,
-        enough: &dyn Fn() -> bool,
-    ) -> Result<(), SinkError> {
-        let (kind, target) = (sink.kind(), sink.target());
-        let mut delivery = store.delivery(run, kind, &target).map_err(trouble)?;
-        if !self.open {
-            let about = store.run(run).map_err(trouble)?;
-            let settings = store.settings(run).map_err(trouble)?;
-            let remote = sink.open(&about, &settings, delivery.remote.as_deref())?;
-            delivery.remote = Some(remote);
-            store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
-            self.open = true;
-        }
-        if let Some(from) = delivery.superseded {
-            sink.supersede(from)?;
-            delivery.superseded = None;
-            store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
-        }
-        while self.metrics(store, run, sink, &mut delivery)? | self.texts(store, run, sink, &mut delivery)? {
-            if enough() {
-                return Err(SinkError::transient("out of time"));
-            }
-        }
-        let about = store.run(run).map_err(trouble)?;
-        if about.state != State::Running && !delivery.closed {
-            sink.close(&about)?;
-            delivery.closed = true;
-            store.delivered(run, kind, &target, &delivery).map_err(trouble)?;
-        }
-        Ok(())
+/// One batch of metrics; whether there was any.
+fn metrics(store: &mut Store, run: RunId, sink: &mut dyn Sink, delivery: &mut Delivery) -> Result<bool, SinkError> {
+    let batch = store.metrics_after(run, delivery.metrics, BATCH).map_err(trouble)?;
+    let (positions, metrics): (Vec<i64>, Vec<_>) = batch.into_iter().unzip();
+    if metrics.is_empty() {
+        return Ok(false);
     }
+    let mut taken = 0;
+    let told = sink.metrics(&metrics, &mut taken);
+    if taken > 0 {
+        delivery.metrics = positions[taken - 1];
+        store.delivered(run, sink.kind(), &sink.target(), delivery).map_err(trouble)?;
+    }
+    told.map(|()| true)
+}
 
-    /// One batch of metrics; whether there was any.
-    fn metrics(
-        &self,
-        store: &mut Store,
-        run: RunId,
-        sink: &mut dyn Sink,
-        delivery: &mut Delivery,
-    ) -> Result<bool, SinkError> {
-        let batch = store.metrics_after(run, delivery.metrics, BATCH).map_err(trouble)?;
-        let (positions, metrics): (Vec<i64>, Vec<_>) = batch.into_iter().unzip();
-        if metrics.is_empty() {
-            return Ok(false);
-        }
-        let mut taken = 0;
-        let told = sink.metrics(&metrics, &mut taken);
-        if taken > 0 {
-            delivery.metrics = positions[taken - 1];
-            store.delivered(run, sink.kind(), &sink.target(), delivery).map_err(trouble)?;
-        }
-        told.map(|()| true)
+/// One batch of texts; whether there was any.
+fn texts(store: &mut Store, run: RunId, sink: &mut dyn Sink, delivery: &mut Delivery) -> Result<bool, SinkError> {
+    let batch = store.texts_after(run, delivery.texts, BATCH).map_err(trouble)?;
+    let (positions, texts): (Vec<i64>, Vec<_>) = batch.into_iter().unzip();
+    if texts.is_empty() {
+        return Ok(false);
     }
-
-    /// One batch of texts; whether there was any.
-    fn texts(
-        &self,
-        store: &mut Store,
-        run: RunId,
-        sink: &mut dyn Sink,
-        delivery: &mut Delivery,
-    ) -> Result<bool, SinkError> {
-        let batch = store.texts_after(run, delivery.texts, BATCH).map_err(trouble)?;
-        let (positions, texts): (Vec<i64>, Vec<_>) = batch.into_iter().unzip();
-        if texts.is_empty() {
-            return Ok(false);
-        }
-        let mut taken = 0;
-        let told = sink.texts(&texts, &mut taken);
-        if taken > 0 {
-            delivery.texts = positions[taken - 1];
-            store.delivered(run, sink.kind(), &sink.target(), delivery).map_err(trouble)?;
-        }
-        told.map(|()| true)
+    let mut taken = 0;
+    let told = sink.texts(&texts, &mut taken);
+    if taken > 0 {
+        delivery.texts = positions[taken - 1];
+        store.delivered(run, sink.kind(), &sink.target(), delivery).map_err(trouble)?;
     }
+    told.map(|()| true)
 }
 
 /// The store failed, not the sink.

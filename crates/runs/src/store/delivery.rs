@@ -16,6 +16,8 @@ use crate::record::{Metric, RunId, Text};
 pub(crate) struct Delivery {
     /// What the other side calls the run, once it knows it.
     pub(crate) remote: Option<String>,
+    /// Whether it knows the settings.
+    pub(crate) described: bool,
     /// The last metric it took.
     pub(crate) metrics: i64,
     /// The last text it took.
@@ -42,13 +44,14 @@ impl Store {
             store
                 .connection
                 .query_row(
-                    "SELECT remote, metrics, texts, superseded, closed FROM deliveries \
+                    "SELECT remote, metrics, texts, superseded, closed, described FROM deliveries \
                      WHERE run = ? AND kind = ? AND target = ?",
                     params![run.0, kind, target],
                     |row| {
                         let superseded = row.get::<_, Option<i64>>(3)?.map(|_| unsigned(row, 3)).transpose()?;
-                        let (remote, metrics, texts, closed) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?);
-                        Ok(Delivery { remote, metrics, texts, superseded, closed })
+                        let (remote, metrics, texts) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                        let (closed, described) = (row.get(4)?, row.get(5)?);
+                        Ok(Delivery { remote, described, metrics, texts, superseded, closed })
                     },
                 )
                 .optional()
@@ -74,15 +77,15 @@ impl Store {
         target: &str,
         delivery: &Delivery,
     ) -> Result<(), RunsError> {
-        let Delivery { remote, metrics, texts, superseded, closed } = delivery;
+        let Delivery { remote, described, metrics, texts, superseded, closed } = delivery;
         let superseded = superseded.map(step).transpose().map_err(|error| self.error(error))?;
         self.connection
             .prepare_cached(
-                "UPDATE deliveries SET remote = ?, metrics = ?, texts = ?, superseded = ?, closed = ? \
+                "UPDATE deliveries SET remote = ?, described = ?, metrics = ?, texts = ?, superseded = ?, closed = ? \
                  WHERE run = ? AND kind = ? AND target = ?",
             )
             .and_then(|mut update| {
-                update.execute(params![remote, metrics, texts, superseded, closed, run.0, kind, target])
+                update.execute(params![remote, described, metrics, texts, superseded, closed, run.0, kind, target])
             })
             .map_err(|error| self.error(error))?;
         Ok(())
@@ -100,6 +103,16 @@ impl Store {
         self.rows(sql, [run.0], |row| {
             Ok((row.get(0)?, row.get(1)?, Pending { metrics: unsigned(row, 2)?, texts: unsigned(row, 3)? }))
         })
+    }
+
+    /// What is left to deliver.
+    pub(crate) fn pending(&self, run: RunId, delivery: &Delivery) -> Result<Pending, RunsError> {
+        let count = |table: &str, after: i64| {
+            let sql = format!("SELECT count(*) FROM {table} WHERE run = ? AND id > ?");
+            let counted = self.connection.query_row(&sql, [run.0, after], |row| unsigned(row, 0));
+            counted.map_err(|error| self.error(error))
+        };
+        Ok(Pending { metrics: count("metrics", delivery.metrics)?, texts: count("texts", delivery.texts)? })
     }
 
     /// Metrics after a position, in the order they were written, each with its own position.

@@ -91,6 +91,7 @@ const MIGRATIONS: [&str; 1] = [
         kind TEXT NOT NULL,
         target TEXT NOT NULL,
         remote TEXT,
+        described INTEGER NOT NULL DEFAULT 0,
         metrics INTEGER NOT NULL DEFAULT 0,
         texts INTEGER NOT NULL DEFAULT 0,
         superseded INTEGER,
