@@ -8,6 +8,7 @@
 //! - [`checkpoint`]: safetensors, PyTorch and GGUF files.
 //! - [`corpus`]: text to token shards.
 //! - [`hub`]: the Hugging Face hub and its cache.
+//! - [`runs`]: what was trained or measured, and how it went.
 //!
 //! The programs in `examples/` show how they meet. Nothing here prints, reads the environment, or exits: that is for
 //! the program that uses it.
@@ -20,5 +21,6 @@ pub use gptneo_engine as engine;
 pub use gptneo_hub as hub;
 pub use gptneo_kernels as kernels;
 pub use gptneo_model as model;
+pub use gptneo_runs as runs;
 pub use gptneo_text as text;
 pub use gptneo_train as train;

@@ -22,6 +22,7 @@ mod request;
 mod source;
 mod terminal;
 mod verbs;
+mod watch;
 
 use std::process::ExitCode;
 

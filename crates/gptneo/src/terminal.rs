@@ -80,7 +80,7 @@ pub(crate) fn text(text: &str) -> Result<(), Failure> {
 }
 
 /// The text with control characters other than line breaks and tabs shown as U+FFFD.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let mark = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(mark).collect()
 }

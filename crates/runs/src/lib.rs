@@ -2,6 +2,7 @@
 //!
 //! - A [`Store`] is one SQLite file, safe for several processes. [`Store::begin`] enters a run, [`Store::resume`] goes on
 //!   with one, the rest answers questions.
+//! - A [`curve`] is a metric prepared for the eye, a [`plot`] draws curves as SVG or PNG.
 //! - Work reports [`Event`]s to [`Observer`]s. A [`Recorder`] is the one that writes them into the store, on its own
 //!   thread, and hands them on to [`Sink`](sink::Sink)s (TensorBoard, MLflow, Comet).
 //!
@@ -21,13 +22,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod compare;
+pub mod curve;
 mod error;
 mod event;
+pub mod export;
+pub mod plot;
 mod record;
 mod recorder;
 pub mod sink;
 mod store;
 
+pub use compare::{Comparison, Row};
 pub use error::RunsError;
 pub use event::{
     Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,

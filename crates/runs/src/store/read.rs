@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Params, Row};
 use super::Store;
 use crate::error::RunsError;
 use crate::event::{Artifact, State};
-use crate::record::{Filter, Origin, Point, Run, RunId, StoredArtifact, Summary, Text, TextKind, now};
+use crate::record::{Filter, Metric, Origin, Point, Run, RunId, StoredArtifact, Summary, Text, TextKind, now};
 
 const RUN: &str = "SELECT id, uid, name, kind, state, started, ended, seen, steps, recipe, code, data_hash, \
                    tokenizer_hash, host, device, ranks, folder, \
@@ -129,6 +129,18 @@ impl Store {
                    WHERE run = ?1 AND name = (SELECT id FROM names WHERE name = ?2) AND step > ?3 ORDER BY step";
         self.rows(sql, (run.0, name, after), |row| {
             Ok(Point { step: unsigned(row, 0)?, time: row.get(1)?, value: number(row, 2)? })
+        })
+    }
+
+    /// Every value of every metric of a run, by step and name.
+    ///
+    /// # Errors
+    /// As every read.
+    pub fn metrics(&self, run: RunId) -> Result<Vec<Metric>, RunsError> {
+        let sql = "SELECT n.name, m.step, m.time, m.value FROM metrics m JOIN names n ON n.id = m.name \
+                   WHERE m.run = ? ORDER BY m.step, n.name";
+        self.rows(sql, [run.0], |row| {
+            Ok(Metric { name: row.get(0)?, step: unsigned(row, 1)?, time: row.get(2)?, value: number(row, 3)? })
         })
     }
 
