@@ -8,6 +8,7 @@
 mod data;
 mod model;
 pub(crate) mod normalise;
+mod runs;
 mod sampling;
 mod train;
 pub(crate) mod values;
@@ -15,6 +16,10 @@ mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
+pub(crate) use runs::{
+    Against, CompareRunsArgs, Destination, ExportRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs, RunsVerb, ShowRunArgs,
+    SinkArgs, SyncRunsArgs, WatchRunArgs,
+};
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
 pub(crate) use train::TrainArgs;
 pub(crate) use verbs::{
@@ -44,6 +49,7 @@ Measure:
 Train:
   train        Train a model by a recipe
   data         Text to token shards; a vocabulary learned from text
+  runs         What was trained and how it went: list, compare, plot, watch
 
 Models:
   pull         Download a model from the hub
@@ -116,6 +122,8 @@ pub(crate) enum Verb {
     Bench(BenchArgs),
     /// Text to token shards; a vocabulary learned from text
     Data(DataArgs),
+    /// What was trained or measured, and how it went
+    Runs(RunsArgs),
     /// Write a smaller GGUF file, and report what it costs
     Quantize(QuantizeArgs),
     /// Convert a model between safetensors and GGUF

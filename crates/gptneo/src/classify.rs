@@ -8,6 +8,7 @@ use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
 use gptneo_hub::HubError;
 use gptneo_model::training::TrainError as NetworkError;
 use gptneo_model::{AdapterError, LoadError, ModelError};
+use gptneo_runs::RunsError;
 use gptneo_text::TextError;
 use gptneo_train::TrainError;
 
@@ -30,6 +31,22 @@ impl From<CheckpointError> for Failure {
         let kind = match &error {
             CheckpointError::Io { .. } | CheckpointError::Bad { fault: Fault::Read(_), .. } => Kind::Io,
             _ => Kind::BadFile,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<RunsError> for Failure {
+    fn from(error: RunsError) -> Self {
+        let kind = match &error {
+            RunsError::Damaged { .. } | RunsError::Foreign { .. } | RunsError::Newer { .. } => Kind::BadFile,
+            RunsError::UnknownRun { .. }
+            | RunsError::ManyRuns { .. }
+            | RunsError::UnknownMetric { .. }
+            | RunsError::BadValue { .. }
+            | RunsError::BadSink { .. }
+            | RunsError::Drawing(_) => Kind::Usage,
+            _ => Kind::Io,
         };
         Failure::because(kind, &error)
     }

@@ -27,4 +27,14 @@ impl Environment {
             .or_else(home)
             .map(|p| p.join("gptneo"))
     }
+
+    /// The store of runs: in `GPTNEO_HOME`, else in the platform's folder for data.
+    pub(crate) fn runs_store(self) -> Option<PathBuf> {
+        let data = || {
+            let given = self.lookup("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            let home = || self.lookup("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+            given.or_else(home).map(|path| path.join("gptneo"))
+        };
+        self.lookup("GPTNEO_HOME").map(PathBuf::from).or_else(data).map(|path| path.join("runs.sqlite"))
+    }
 }

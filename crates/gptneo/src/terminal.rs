@@ -13,10 +13,22 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 static COLOUR: OnceLock<bool> = OnceLock::new();
+static COLOUR_WANTED: OnceLock<bool> = OnceLock::new();
 
 /// Decides once whether standard error is coloured.
 pub(crate) fn set_colour(no_color: bool) {
+    let _ = COLOUR_WANTED.set(!no_color);
     let _ = COLOUR.set(!no_color && io::stderr().is_terminal());
+}
+
+/// Whether standard output may be coloured.
+pub(crate) fn coloured_output() -> bool {
+    io::stdout().is_terminal() && COLOUR_WANTED.get().copied().unwrap_or(false)
+}
+
+/// Columns and lines of the terminal behind standard output, if it is one.
+pub(crate) fn extent() -> Option<(u16, u16)> {
+    if io::stdout().is_terminal() { ratatui::crossterm::terminal::size().ok() } else { None }
 }
 
 fn styled(code: &str, text: &str) -> String {

@@ -11,6 +11,7 @@ mod pull;
 mod quantize;
 mod rm;
 mod run;
+mod runs;
 mod score;
 mod show;
 mod tokenize;
@@ -43,6 +44,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Verb::Train(args) => train::run(&args, &world),
         Verb::Bench(args) => bench::run(&args, &world),
         Verb::Data(args) => data::run(&args, &world),
+        Verb::Runs(args) => runs::run(&args, &world),
         Verb::Quantize(args) => quantize::run(&args, &world),
         Verb::Convert(args) => convert::run(&args, &world),
         Verb::Pull(args) => pull::run(&args, &world),

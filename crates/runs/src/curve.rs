@@ -126,7 +126,7 @@ pub fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if !size.is_finite() => value.to_string(),
-        size if size < 1e-3 || size >= 1e15 => {
+        size if !(1e-3..1e15).contains(&size) => {
             let text = format!("{value:.2e}");
             let (digits, exponent) = text.split_once('e').expect("the format has an exponent");
             format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))

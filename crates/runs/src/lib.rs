@@ -27,6 +27,7 @@ pub mod curve;
 mod error;
 mod event;
 pub mod export;
+mod follow;
 pub mod plot;
 mod record;
 mod recorder;
@@ -38,6 +39,7 @@ pub use error::RunsError;
 pub use event::{
     Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,
 };
+pub use follow::Followed;
 pub use record::{
     Filter, Metric, NewRun, Note, Origin, Point, Run, RunId, SILENCE, StoredArtifact, Summary, Text, TextKind, Time,
     now, settings,

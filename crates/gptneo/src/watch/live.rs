@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use gptneo_runs::{Event, Level, Observer, Started, State, StepMetrics};
+use gptneo_runs::{Event, Level, Observer, Started, State, StepMetrics, now};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::pace::{Pace, duration};
@@ -19,7 +19,6 @@ const SAMPLE: usize = 400;
 /// An observer that writes to standard error.
 pub(crate) struct LiveLine {
     bar: Option<ProgressBar>,
-    begun: Instant,
     last_plain: Option<Instant>,
     started: Option<Started>,
     pace: Pace,
@@ -34,8 +33,7 @@ impl LiveLine {
             bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar
         });
-        let begun = Instant::now();
-        Self { bar, begun, last_plain: None, started: None, pace: Pace::default(), metrics: None }
+        Self { bar, last_plain: None, started: None, pace: Pace::default(), metrics: None }
     }
 
     /// Writes something that stays, above the line.
@@ -65,6 +63,13 @@ impl LiveLine {
 
 impl Observer for LiveLine {
     fn observe(&mut self, event: &Event) {
+        self.observe_at(event, now());
+    }
+}
+
+impl LiveLine {
+    /// The same for an event that happened at `time` (seconds since 1970).
+    pub(crate) fn observe_at(&mut self, event: &Event, time: f64) {
         match event {
             Event::Started(started) => {
                 if let Some(text) = beginning(started) {
@@ -74,7 +79,7 @@ impl Observer for LiveLine {
                 self.started = Some(started.clone());
             }
             Event::Step(metrics) => {
-                self.pace.step(metrics.step, self.begun.elapsed().as_secs_f64());
+                self.pace.step(metrics.step, time);
                 self.metrics = Some(metrics.clone());
                 self.redraw();
             }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gptneo_runs::{Observer, Recorder, State, Store, TextKind};
+use gptneo_runs::{Evaluation, Event, Followed, Observer, Recorder, State, Store, TextKind};
 
 use super::world::{World, loss, sample, step};
 
@@ -103,4 +103,31 @@ fn a_dropped_recorder_writes_what_it_has() {
     let store = Store::open(&world.path()).unwrap();
     assert_eq!(store.series(run.id, "loss").unwrap().len(), 1);
     assert_eq!(store.run(run.id).unwrap().state, State::Running);
+}
+
+#[test]
+fn a_run_can_be_followed_event_by_event() {
+    let mut world = World::new();
+    let run = world.begin("r");
+    let values = vec![("loss".to_owned(), 2.0), ("bits_per_byte".to_owned(), 0.5)];
+    let evaluation = Event::Evaluation(Evaluation { step: 1_500, on: "held_out".to_owned(), values });
+    world.steps(&run, 1, 1_500);
+    world.store.record(run.id, &evaluation).unwrap();
+    world.store.record(run.id, &sample(1_500, "x")).unwrap();
+    let mut followed = Followed::default();
+    let mut events = Vec::new();
+    loop {
+        let some = world.store.follow(run.id, &mut followed).unwrap();
+        if some.is_empty() {
+            break;
+        }
+        events.extend(some.into_iter().map(|(_, event)| event));
+    }
+    let steps: Vec<&Event> = events.iter().filter(|event| matches!(event, Event::Step(_))).collect();
+    assert!(steps.iter().zip(1..).all(|(event, at)| **event == step(at)), "an event was cut in two");
+    assert_eq!(steps.len(), 1_500);
+    assert!(events.contains(&evaluation) && events.contains(&sample(1_500, "x")));
+    world.steps(&run, 1_501, 1_501);
+    let more = world.store.follow(run.id, &mut followed).unwrap();
+    assert_eq!(more.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), [step(1_501)]);
 }
