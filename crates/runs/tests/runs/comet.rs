@@ -118,7 +118,8 @@ fn sink(double: &Double) -> Comet {
 fn complete(told: &Told, steps: u64) {
     for at in 1..=steps {
         let values = told.metrics.get(&("loss".to_owned(), at)).unwrap_or_else(|| panic!("step {at} is missing"));
-        assert!(values.iter().all(|value| *value == loss(at)));
+        // JSON is read here to the last digit but one.
+        assert!(values.iter().all(|value| (value - loss(at)).abs() < 1e-14), "step {at}: {values:?}");
     }
     assert_eq!(told.metrics.len() as u64, steps * 6, "every metric of every step");
     assert_eq!(told.parameters["model.layers"], "2");
@@ -149,7 +150,7 @@ fn every_call_is_as_the_api_wants_it() {
 
 #[test]
 fn a_cut_anywhere_loses_nothing() {
-    for at in [0, 1, 4, 11, 12, 13, 40, 75, 76] {
+    for at in [0, 1, 4, 9, 10, 40, 69, 70, 71, 72] {
         let (double, told) = comet(move |call| (call == at).then_some(Reply::Cut));
         let mut world = World::new();
         let run = finished_run(&mut world, 10);
