@@ -97,7 +97,7 @@ fn what_cannot_be_is_refused_with_its_code() {
         let program = set.iter().fold(world.program("refused"), |program, set| program.arg("--set").arg(*set));
         program.run()
     };
-    let big = ["data.sequence=32", "batch.sequences=262144", "batch.micro=262144", "model.config.hidden_size=16384"];
+    let big = ["data.sequence=32", "batch.sequences=262144", "batch.micro=262144", "model.config.hidden_size=1024"];
     let cases: &[(&[&str], i32, &str)] = &[
         (&["optimizer.lrr=1"], 4, "optimizer.lr"),
         (&["optimizer.lr=fast"], 4, "a number"),
