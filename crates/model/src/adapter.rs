@@ -13,6 +13,7 @@ mod settings;
 
 pub use error::AdapterError;
 pub use merge::Merged;
+pub(crate) use merge::add;
 
 use std::collections::BTreeMap;
 

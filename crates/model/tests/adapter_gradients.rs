@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use gptneo_device::Device;
+use gptneo_device::{DType, Device};
 use gptneo_kernels::{Cpu, CpuOptions, Isa};
 use gptneo_model::family::Role;
 use gptneo_model::training::{
     Adapters, Batch, IGNORE, Network, NextToken, Outcome, Part, Recompute, StepKey, TrainOptions, Trainable, Write,
 };
-use gptneo_model::{Adapter, LowRank, TensorSource, open};
+use gptneo_model::{Adapter, LowRank, TensorSource, open, write_hf};
 use safetensors::SafeTensors;
 
 const FAMILIES: [&str; 4] = ["gpt2", "gpt_neo", "gpt_j", "gpt_neox"];
@@ -206,5 +206,26 @@ fn fresh_adapters_change_nothing_and_begin_as_pefts_do() {
             let wanted = f64::from(bound) / 3f64.sqrt();
             assert!((deviation / wanted - 1.0).abs() < 0.25, "{name} {}: {deviation}, not {wanted}", slot.name);
         }
+    }
+}
+
+#[test]
+fn a_snapshot_is_the_merged_model() {
+    for name in FAMILIES {
+        let tokens = Tokens::golden(name);
+        let mut trained = network(name, cpu(Isa::detect(), 2), tokens.options(settings(&peft(name))));
+        let before = trained.evaluate(&tokens.batch()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        write_hf(trained.device(), &trained.snapshot().unwrap(), DType::F32, folder.path(), &mut |_| ()).unwrap();
+        let source = open(folder.path()).unwrap();
+        let options = TrainOptions::new(1, tokens.ids.len());
+        let mut merged = Network::new(cpu(Isa::detect(), 2), source.config().clone(), options.clone()).unwrap();
+        merged.load(&source, &mut |_| ()).unwrap();
+        let after = merged.evaluate(&tokens.batch()).unwrap();
+        assert!((after.nll - before.nll).abs() < 1e-5 * before.nll, "{name}: {} not {}", after.nll, before.nll);
+        merged.load(&golden(name), &mut |_| ()).unwrap();
+        let base = merged.evaluate(&tokens.batch()).unwrap();
+        let moved = (base.nll - before.nll).abs();
+        assert!(moved > 1e-4 * before.nll, "{name}: without the adapter the difference would show, not {moved}");
     }
 }

@@ -66,7 +66,7 @@ impl<D: Device> TensorSource for Merged<'_, D> {
 }
 
 /// `w += scale B A`, `w: [O, C]`, rows shared among all processors.
-fn add(w: &mut [f32], cols: usize, pair: &LowRank, scale: f32) {
+pub(crate) fn add(w: &mut [f32], cols: usize, pair: &LowRank, scale: f32) {
     let rows = w.len() / cols;
     let share = rows.div_ceil(thread::available_parallelism().map_or(1, usize::from)).max(1);
     thread::scope(|scope| {

@@ -3,12 +3,13 @@
 use gptneo_device::train::TrainDevice;
 use gptneo_device::{Bytes, DType, Matrix};
 
+use crate::adapter;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::family::Role;
 use crate::source::TensorSource;
 
-use super::layout::Layout;
+use super::layout::{Layout, Part};
 use super::network::Network;
 
 /// Weights at one moment, as a [`TensorSource`]: [`crate::write_hf`] makes a Hugging Face directory of it that transformers
@@ -17,24 +18,39 @@ use super::network::Network;
 pub struct Snapshot {
     config: Config,
     layout: Layout,
-    /// f32, little-endian, one for each slot.
+    /// f32, little-endian, one for each slot; those of adapters' factors are empty.
     tensors: Vec<Bytes>,
 }
 
 impl<D: TrainDevice> Network<D> {
-    /// Copies the weights.
+    /// Copies the weights, with the products of adapters added to the matrices that they stand beside.
     ///
     /// # Errors
     /// If the host has no room for them.
     pub fn snapshot(&self) -> Result<Snapshot, LoadError> {
+        let room = 4 * self.layout().trained();
+        let adapter = self.adapter(None).map_err(|_| LoadError::OutOfMemory { bytes: room })?;
         let mut tensors = Vec::with_capacity(self.layout().slots().len());
         for slot in self.layout().slots() {
+            if slot.part != Part::Whole {
+                tensors.push(Bytes::from(Vec::new()));
+                continue;
+            }
             let mut bytes = crate::layout::zeroed(4 * slot.range.len())?;
             let mut values = vec![0.0; slot.range.len().min(CHUNK)];
             for (i, part) in bytes.chunks_mut(4 * CHUNK).enumerate() {
                 let values = &mut values[..part.len() / 4];
                 self.device().read(self.slot_buffer(slot), slot.range.start + i * CHUNK, values);
                 for (bytes, value) in part.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                    *bytes = value.to_le_bytes();
+                }
+            }
+            if let (Some(layer), Some(adapter)) = (slot.layer, &adapter)
+                && let Some(pair) = adapter.get(slot.role, layer)
+            {
+                let mut values: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                adapter::add(&mut values, slot.shape[1], pair, adapter.scale(pair));
+                for (bytes, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(values) {
                     *bytes = value.to_le_bytes();
                 }
             }
