@@ -21,6 +21,8 @@ mod lora;
 #[path = "verbs/measure.rs"]
 mod measure;
 mod runner;
+#[path = "verbs/runs.rs"]
+mod runs;
 #[path = "verbs/score.rs"]
 mod score;
 #[path = "verbs/tinytalk.rs"]

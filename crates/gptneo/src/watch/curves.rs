@@ -21,7 +21,7 @@ pub(crate) fn draw(chart: &Chart, area: Rect, buffer: &mut Buffer) {
     let lines: Vec<Vec<Place>> = chart.lines.iter().map(|line| place(&line.points)).collect();
     let values = || chart.lines.iter().flat_map(|line| &line.points);
     let x = chart.x.range(values().map(|point| point.0), 0.0);
-    let y = chart.y.range(values().map(|point| point.1), 0.02);
+    let y = chart.y.range(values().map(|point| point.1), 0.0);
     let several = lines.len() > 1;
     let datasets = lines.iter().zip(&chart.lines).enumerate().map(|(index, (points, line))| {
         let dataset = Dataset::default()
