@@ -15,7 +15,7 @@ fn unparsable(table: &mut Table) {
     usage(&[], "Usage: gptneo");
     usage(&["frobnicate"], "unrecognized subcommand 'frobnicate'");
     usage(&["rum"], "'run'");
-    usage(&["train"], "unrecognized subcommand 'train'");
+    usage(&["train"], "the following required arguments were not provided");
     usage(&["serve"], "unrecognized subcommand 'serve'");
     usage(&["--frobnicate"], "unexpected argument '--frobnicate'");
     usage(&["run", "--frobnicate", "x"], "unexpected argument '--frobnicate'");

@@ -2,7 +2,7 @@
 //!
 //! A run is a folder `LOGS/NAME` with one event file per session. Metrics are scalars (32 bits, as TensorBoard keeps
 //! them), samples and the recipe are texts. When a run was resumed, a session mark makes TensorBoard forget what was
-//! superseded. `fixtures/tensorboard_read.py` reads our files with the real program.
+//! superseded. Not yet read back with the real program.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -1,5 +1,4 @@
 //! MLflow against a double: limits of a batch, and no second run after an interrupted beginning.
-//! `fixtures/mlflow_read.py` does the same with the real server.
 
 use std::sync::{Arc, Mutex};
 

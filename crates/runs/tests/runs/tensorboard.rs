@@ -1,4 +1,4 @@
-//! TensorBoard files, read back byte by byte. `fixtures/tensorboard_read.py` reads them with the real program.
+//! TensorBoard files, read back byte by byte.
 
 use std::path::Path;
 
