@@ -18,7 +18,7 @@ pub enum Isa {
     Plain,
     /// AVX2 with FMA and F16C, on `x86_64`.
     Avx2,
-    /// AVX-512 F, VL, BW, DQ and VNNI beside [`Isa::Avx2`], on `x86_64`. Bodies over [`Simd`] still have eight lanes, and
+    /// AVX-512 F, VL, BW, DQ and VNNI beside [`Isa::Avx2`], on `x86_64`. Bodies over `Simd` still have eight lanes, and
     /// twice the registers; kernels that gain by sixteen lanes have them.
     Avx512,
 }

@@ -1,6 +1,6 @@
 //! Curves as SVG or PNG files.
 //!
-//! SVG leaves its letters to whoever shows it. PNG carries a bitmap font (see [`lettering`]), so both look the same on
+//! SVG leaves its letters to whoever shows it. PNG carries a bitmap font (module `lettering`), so both look the same on
 //! every machine, with or without fonts.
 
 mod lettering;

@@ -1,6 +1,6 @@
 //! Sinks: other places that a run is told to, beside the store.
 //!
-//! A [`Sink`] is a value that knows how to say things to one place. Its [`Feeder`] reads from the store what the sink has
+//! A [`Sink`] is a value that knows how to say things to one place. A feeder reads from the store what the sink has
 //! not taken yet, on a thread of its own: a sink that is slow or away stops nothing and loses nothing, for the store is
 //! its spool. [`deliver`] catches up later.
 
