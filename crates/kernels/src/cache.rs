@@ -11,6 +11,7 @@
 
 use gptneo_device::{CacheShape, CacheType, DeviceError, PAGE, PageTable};
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::isa::{Body, Isa};
 use crate::memory::{LINE, Memory, Shared};
@@ -321,11 +322,15 @@ impl Writer<'_> {
                 }
             }
             CacheType::F16 => {
-                for (channel, &x) in x.iter().enumerate() {
+                let (mut finite, mut halves) = ([0.0f32; GROUP], [f16::ZERO; GROUP]);
+                for (group, x) in x.chunks(GROUP).enumerate() {
                     // An infinity would turn masked scores of the tile into NaN.
-                    let x = f16::from_f32(x.clamp(-65504.0, 65504.0));
-                    // SAFETY: this slot's numbers are ours.
-                    unsafe { self.write(start + 2 * block.number(slot, channel), x.to_le_bytes()) };
+                    finite.iter_mut().zip(x).for_each(|(finite, x)| *finite = x.clamp(-65504.0, 65504.0));
+                    halves.convert_from_f32_slice(&finite);
+                    for (i, half) in halves[..x.len()].iter().enumerate() {
+                        // SAFETY: this slot's numbers are ours.
+                        unsafe { self.write(start + 2 * block.number(slot, group * GROUP + i), half.to_le_bytes()) };
+                    }
                 }
             }
             CacheType::Q8_0 => {

@@ -21,8 +21,11 @@ use crate::weight::{FloatRows, Storage, Weight};
 /// Tokens from which arithmetic, and no longer the memory, is what costs.
 const MANY: usize = 16;
 
-/// Bytes of weights in the shortest run that is claimed for few tokens.
-const LEAST: usize = 64 << 10;
+/// Bytes of weights in the shortest run that is claimed for few tokens: of a small matrix short ones, so that no worker waits
+/// long for another; of a large one the waiting is little, and long runs are read faster.
+fn least_bytes(matrix: usize) -> usize {
+    (matrix / 64).clamp(16 << 10, 64 << 10)
+}
 
 /// What the product reads, prepared for the weight.
 #[derive(Clone, Copy)]
@@ -70,7 +73,8 @@ impl Product<'_> {
     }
 
     fn few(&self, worker: &Worker<'_>, weight: &FloatRows, x: &[f32], out: &mut [f32]) {
-        let least = (LEAST / weight.row_bytes().max(1)).clamp(4, PANEL);
+        let least = least_bytes(weight.row_bytes() * self.outputs.len());
+        let least = (least / weight.row_bytes().max(1)).clamp(4, PANEL);
         while let Some(run) = worker.claim_run(self.next, self.outputs.len(), 4, least) {
             for start in run.clone().step_by(PANEL) {
                 let columns = start..run.end.min(start + PANEL);
@@ -91,7 +95,7 @@ impl Product<'_> {
     fn packed(&self, worker: &Worker<'_>, weight: &Packed, acts: &QuantRows, scratch: &mut [f32]) {
         let (out, _) = scratch.as_chunks_mut::<TILE>();
         let tiles = self.outputs.start / TILE..self.outputs.end.div_ceil(TILE);
-        let least = LEAST / (weight.bytes() / weight.tiles().max(1)).max(1);
+        let least = least_bytes(weight.bytes()) / (weight.bytes() / weight.tiles().max(1)).max(1);
         let least = if self.tokens < MANY { least.max(1) } else { 1 };
         // A chunk of tokens stays in the second-level cache while all tiles pass by: tiles are the fewer bytes.
         let fitting = (CHUNK_BYTES / acts.row(0).len().max(1)).clamp(LEAST_CHUNK, MOST_CHUNK);
