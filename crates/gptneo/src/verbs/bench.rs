@@ -1,6 +1,7 @@
 //! `gptneo bench`: how fast a model reads and writes here, and what share that is of what the machine can do.
 //!
-//! The limits are measured first. `decode_share` is bytes of weights and cache that a token must read, times tokens a
+//! The machine's limits are measured first, and the speed of memory again after every round, since on a shared machine it
+//! changes within seconds. `decode_share` is bytes of weights and cache that a token must read, times tokens a
 //! second, over the speed of memory; `prefill_share` is operations a token needs, times tokens a second, over the speed
 //! of f32 arithmetic (so an integer kernel can pass 1). Figures are medians over rounds.
 
@@ -9,7 +10,7 @@ mod train;
 use std::time::Instant;
 
 use gptneo_device::PAGE;
-use gptneo_kernels::measure;
+use gptneo_kernels::{Cpu, measure};
 use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, SequenceId, Want};
 use serde::Serialize;
 
@@ -75,11 +76,11 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     plan.check(&opened)?;
     let cpu = cpu(&args.machine, world.environment)?;
     let (threads, isa) = (cpu.threads(), cpu.isa().name());
-    let read_gb_per_s = measure::read_gb_per_s(&cpu)?;
+    let mut memory = MemorySpeed::new(self::cpu(&args.machine, world.environment)?);
+    memory.measure()?;
     let f32_gflop_per_s = measure::f32_gflop_per_s(&cpu);
     world.interrupt.check()?;
-    // What the measurement of memory took is not the model's.
-    machine::forget_peak();
+    memory.peak = None;
 
     let _heeded = world.interrupt.heed();
     let adapter = adapter(&args.model.lora, &cpu, opened.config())?;
@@ -98,7 +99,9 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
         if let Some(sequences) = args.batch {
             batch.push(together(&mut subject, sequences, args.generate, world)?);
         }
+        memory.measure()?;
     }
+    let read_gb_per_s = median(&mut memory.reads);
     let (prefill, decode) = (median(&mut prefill), median(&mut decode));
     let model = subject.model;
     // Of an adapter each token reads, and multiplies with, every number.
@@ -131,9 +134,31 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
         decode_share: bytes as f64 / generated.len() as f64 * decode / 1e9 / read_gb_per_s,
         batch: args.batch,
         batch_tokens_per_s: args.batch.map(|_| median(&mut batch)),
-        peak_rss_bytes: machine::peak(),
+        peak_rss_bytes: memory.peak,
     };
     if args.json { terminal::json(&report) } else { page(&report) }
+}
+
+/// How fast memory is read, asked for again and again.
+struct MemorySpeed {
+    cpu: Cpu,
+    /// GB/s.
+    reads: Vec<f64>,
+    /// The most memory held so far, but for what the measurements took.
+    peak: Option<u64>,
+}
+
+impl MemorySpeed {
+    fn new(cpu: Cpu) -> Self {
+        Self { cpu, reads: Vec::new(), peak: None }
+    }
+
+    fn measure(&mut self) -> Result<(), Failure> {
+        self.peak = self.peak.max(machine::peak());
+        self.reads.push(measure::read_gb_per_s(&self.cpu)?);
+        machine::forget_peak();
+        Ok(())
+    }
 }
 
 /// What is measured.
