@@ -69,7 +69,7 @@ fn a_recipe_trains_a_model_that_runs() {
     let (loss, bits) = (report["loss"].as_f64().unwrap(), report["held_out_bits_per_byte"].as_f64().unwrap());
     assert!(loss < 4.0 && bits < 3.0, "{report}");
     let model = report["checkpoint"].as_str().unwrap();
-    let said = gptneo(["run", "-m", model, "the", "-n", "8", "--json"]).json();
+    let said = gptneo(["run", "-m", model, "the", "-n", "8", "--ignore-eos", "--json"]).json();
     assert_eq!(said["completion_tokens"], 8);
     let again = world.program("run").run();
     assert_eq!((again.code, again.stderr.contains("--resume auto")), (Some(2), true), "{}", again.stderr);
