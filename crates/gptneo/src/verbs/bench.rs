@@ -76,11 +76,9 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     plan.check(&opened)?;
     let cpu = cpu(&args.machine, world.environment)?;
     let (threads, isa) = (cpu.threads(), cpu.isa().name());
-    let mut memory = MemorySpeed::new(self::cpu(&args.machine, world.environment)?);
-    memory.measure()?;
     let f32_gflop_per_s = measure::f32_gflop_per_s(&cpu);
+    let mut memory = MemorySpeed::new(self::cpu(&args.machine, world.environment)?)?;
     world.interrupt.check()?;
-    memory.peak = None;
 
     let _heeded = world.interrupt.heed();
     let adapter = adapter(&args.model.lora, &cpu, opened.config())?;
@@ -144,13 +142,15 @@ struct MemorySpeed {
     cpu: Cpu,
     /// GB/s.
     reads: Vec<f64>,
-    /// The most memory held so far, but for what the measurements took.
+    /// The most memory held since the first measurement, but for what the measurements took.
     peak: Option<u64>,
 }
 
 impl MemorySpeed {
-    fn new(cpu: Cpu) -> Self {
-        Self { cpu, reads: Vec::new(), peak: None }
+    fn new(cpu: Cpu) -> Result<Self, Failure> {
+        let first = measure::read_gb_per_s(&cpu)?;
+        machine::forget_peak();
+        Ok(Self { cpu, reads: vec![first], peak: None })
     }
 
     fn measure(&mut self) -> Result<(), Failure> {
