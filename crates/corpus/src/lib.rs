@@ -1,7 +1,8 @@
 //! Text to what training reads: token shards, and vocabularies learned from text.
 //!
 //! [`find`] turns what a user names (files, folders, globs, data sets of a hub) into [`Source`]s.
-//! [`tokenize()`] makes token shards of them (the format is `gptneo_text::shards`), [`learn`] a vocabulary.
+//! [`tokenize()`] makes token shards of them (the format is `gptneo_text::shards`), [`learn`] a vocabulary, and [`examples`] prompts
+//! with responses to fine-tune on.
 //!
 //! Everything streams: memory holds a few batches of records, whatever the size of the sources. Workers only turn batches
 //! into ids; what they give is taken in the order of the sources, so their number changes nothing in the output. A run that
@@ -14,6 +15,7 @@
 mod batch;
 mod document;
 mod error;
+mod examples;
 mod fetch;
 mod find;
 mod learn;
@@ -26,6 +28,7 @@ mod tokenize;
 mod unfinished;
 
 pub use error::CorpusError;
+pub use examples::{ExampleJob, ExampleSet, Holds, Placed, examples, holds};
 pub use fetch::{Remote, looks_like_dataset};
 pub use find::{Format, Found, Source, find};
 pub use learn::{Learned, Learning, learn};

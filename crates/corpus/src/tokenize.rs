@@ -192,7 +192,11 @@ fn encode(job: &Job, end_of_text: u32, batch: &Batch) -> Encoded {
         ids.extend_from_slice(&encoded);
         ids.push(end_of_text);
         // A record is shorter than 2^32 bytes, and no JSON string is longer than its spelling.
-        Ok(Placed { ids: encoded.len() + 1, text_bytes: text.len() as u32, split: split_of(&text, job.held_out_ppm) })
+        Ok(Placed {
+            ids: encoded.len() + 1,
+            text_bytes: text.len() as u32,
+            split: split_of(text.as_bytes(), job.held_out_ppm),
+        })
     };
     let outcomes = batch.records.iter().map(|record| {
         let bytes = record.bytes.as_ref().map_err(|flaw| *flaw);
@@ -203,11 +207,11 @@ fn encode(job: &Job, end_of_text: u32, batch: &Batch) -> Encoded {
 }
 
 /// The split of a text: its hash as a fraction, against the fraction held out.
-fn split_of(text: &str, held_out_ppm: u32) -> Split {
+pub(crate) fn split_of(text: &[u8], held_out_ppm: u32) -> Split {
     if held_out_ppm == 0 {
         return Split::Train;
     }
-    let digest = Sha256::digest(text.as_bytes());
+    let digest = Sha256::digest(text);
     let number = u64::from_le_bytes(digest[..8].try_into().expect("8 bytes"));
     let millionth = (u128::from(number) * u128::from(ALL_PPM)) >> 64;
     if millionth < u128::from(held_out_ppm) { Split::HeldOut } else { Split::Train }

@@ -14,6 +14,7 @@ mod settings;
 pub use error::AdapterError;
 pub use merge::Merged;
 pub(crate) use merge::add;
+pub use peft::{SETTINGS_FILE, WEIGHTS_FILE};
 
 use std::collections::BTreeMap;
 
@@ -160,6 +161,36 @@ fn targets(config: &Config) -> impl Iterator<Item = (Role, usize)> + '_ {
     roles(config).filter_map(|(role, layer)| TARGETS.contains(&role).then_some((role, layer?)))
 }
 
+/// PEFT's word for every matrix of the layers.
+pub const ALL_LINEAR: &str = "all-linear";
+
+/// The matrices of a layer that names stand for, each once: names of modules as transformers has them, or the ends of such
+/// names (`q_proj`), or [`ALL_LINEAR`].
+///
+/// # Errors
+/// For a name of none, with those there are.
+pub fn target_roles(config: &Config, names: &[String]) -> Result<Vec<Role>, AdapterError> {
+    let modules: Vec<(Role, String)> =
+        targets(config).take_while(|(_, layer)| *layer == 0).map(|(role, _)| (role, module(config, role, 0))).collect();
+    let mut roles = Vec::new();
+    for name in names {
+        let named = modules.iter().filter(|(_, module)| name == ALL_LINEAR || settings::names(name, module));
+        let mut any = false;
+        for (role, _) in named {
+            any = true;
+            if !roles.contains(role) {
+                roles.push(*role);
+            }
+        }
+        if !any {
+            let last = |(_, module): &(Role, String)| module.rsplit('.').next().unwrap_or(module).to_owned();
+            let known = modules.iter().map(last).collect::<Vec<_>>().join(", ");
+            return Err(AdapterError::UnknownTarget { name: name.clone(), family: config.family, known });
+        }
+    }
+    Ok(roles)
+}
+
 /// The place of a role in [`TARGETS`], if the model has it in this layer.
 fn place(config: &Config, role: Role, layer: usize) -> Option<usize> {
     let has = layer < config.layers() && config.family.table().iter().any(|entry| entry.role == role);
@@ -195,6 +226,23 @@ mod tests {
         let pair = pair(16, 1, 1);
         assert_eq!(Adapter::new(&config, settings).scale(&pair), 0.25);
         assert_eq!(Adapter::new(&config, stable).scale(&pair), 1.0);
+    }
+
+    #[test]
+    fn targets_are_named_as_peft_names_them() {
+        let roles = |shape: &str, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            target_roles(&shapes::config(shape).unwrap(), &names)
+        };
+        use Role::{AttentionOutput, Inner, Key, Outer, Qkv, Query, Value};
+        let neo = roles("gpt-neo-125m", &["q_proj", "attention.v_proj", "q_proj"]).unwrap();
+        assert_eq!(neo, [Query, Value]);
+        let all = roles("gpt-j-6b", &[ALL_LINEAR, "fc_in"]).unwrap();
+        assert_eq!(all.len(), 6);
+        assert!([Query, Key, Value, AttentionOutput, Inner, Outer].iter().all(|role| all.contains(role)));
+        assert_eq!(roles("pythia-14m", &["query_key_value", "dense"]).unwrap(), [Qkv, AttentionOutput]);
+        let message = roles("gpt2", &["c_attn", "q_proj"]).unwrap_err().to_string();
+        assert!(message.contains("q_proj") && message.contains("c_attn"), "{message}");
     }
 
     #[test]

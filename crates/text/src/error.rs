@@ -161,6 +161,12 @@ pub enum TextError {
         /// What went wrong, with the line where known.
         detail: String,
     },
+    /// Text that makes no example for fine-tuning.
+    #[error("{detail}")]
+    Example {
+        /// What is wrong, and what to do.
+        detail: String,
+    },
     /// A role that no chat format has.
     #[error("role {role:?} is not one of system, user, assistant")]
     UnknownRole {

@@ -3,7 +3,8 @@
 //! A [`Tokenizer`] is read from `tokenizer.json`, from `vocab.json` with `merges.txt`, or from the keys of a GGUF file; it
 //! is checked once and then read-only. [`Tokenizer::encode`] gives the ids of a text, [`Tokenizer::decode`] the text of
 //! ids, and a [`TextStream`] the text of ids that arrive one at a time. A [`ChatTemplate`] turns a conversation into a
-//! prompt, when asked for by name and never otherwise.
+//! prompt, when asked for by name and never otherwise. An [`Example`] is a prompt or conversation for fine-tuning, with the part
+//! that is learned.
 //!
 //! [`WordCounts`] learns a vocabulary from text. Text that has become ids for training lies in [`shards`]: their format, their reading, and the order of sequences.
 //!
@@ -16,6 +17,7 @@ mod chat;
 mod decode;
 mod encode;
 mod error;
+mod example;
 mod fingerprint;
 mod learn;
 mod merges;
@@ -31,6 +33,7 @@ mod write;
 pub use chat::{ChatTemplate, Message, Role};
 pub use decode::{Special, TextStream};
 pub use error::TextError;
+pub use example::Example;
 pub use learn::WordCounts;
 pub use read::gguf::{GgufParts, GgufTokenizer};
 pub use tokenizer::Tokenizer;

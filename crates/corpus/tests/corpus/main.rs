@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod content;
+mod examples;
 mod faults;
 mod learning;
 mod parquet;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use gptneo_checkpoint::CheckpointError;
 use gptneo_device::{DType, DeviceError};
 
+use crate::family::Family;
+
 /// An adapter that could not be read, written, or put beside a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +103,16 @@ pub enum AdapterError {
         why: &'static str,
         /// The file.
         file: PathBuf,
+    },
+    /// A name of no matrix that an adapter may stand beside.
+    #[error("`{name}` is none of a {family} layer's matrices: here are {known}, or `all-linear` for all")]
+    UnknownTarget {
+        /// The name.
+        name: String,
+        /// The model's family.
+        family: Family,
+        /// The names there are.
+        known: String,
     },
     /// A matrix that the model does not have, or that no adapter may stand beside.
     #[error("the adapter targets {matrix}, which a model like this does not have")]

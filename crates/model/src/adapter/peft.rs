@@ -19,11 +19,14 @@ use crate::error::LoadError;
 use crate::family::{Family, Layout, Meaning, Role};
 use crate::layout;
 
-/// The settings' file.
-const SETTINGS: &str = "adapter_config.json";
+/// The settings of an adapter in its directory.
+pub const SETTINGS_FILE: &str = "adapter_config.json";
+
+/// The factors of an adapter in its directory.
+pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// The factors' file, and what it was before safetensors.
-const FACTORS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+const FACTORS: [&str; 2] = [WEIGHTS_FILE, "adapter_model.bin"];
 
 /// What stands before the module in the name of a tensor.
 const PREFIX: &str = "base_model.model.";
@@ -56,9 +59,9 @@ impl Adapter {
     pub fn open<D: Device>(device: &D, folder: &Path, config: &Config) -> Result<Self, AdapterError> {
         let missing = |found| AdapterError::NotAnAdapter { folder: folder.to_owned(), found };
         fs::read_dir(folder).map_err(|error| AdapterError::Read { file: folder.to_owned(), error })?;
-        let file = folder.join(SETTINGS);
+        let file = folder.join(SETTINGS_FILE);
         if file.symlink_metadata().is_err() {
-            return Err(missing(SETTINGS));
+            return Err(missing(SETTINGS_FILE));
         }
         let read = read_settings(&file)?;
         let there = FACTORS.map(|name| folder.join(name)).into_iter().find(|path| path.symlink_metadata().is_ok());
@@ -114,27 +117,47 @@ impl Adapter {
     /// The file system's.
     pub fn save(&self, folder: &Path) -> Result<(), AdapterError> {
         fs::create_dir_all(folder).map_err(|error| AdapterError::Write { file: folder.to_owned(), error })?;
-        let name =
-            |role, layer, factor: Factor| format!("{PREFIX}{}{}", module(&self.config, role, layer), factor.suffix());
-        let tensors: Vec<_> = self
-            .iter()
-            .flat_map(|(role, layer, pair)| {
-                let (rows, cols) = shape(&self.config, role);
-                [(Factor::A, [pair.rank, cols]), (Factor::B, [rows, pair.rank])]
-                    .map(|(factor, shape)| (name(role, layer, factor), DType::F32, shape))
-            })
-            .collect();
-        let mut writer = safetensors::Writer::create(&folder.join(FACTORS[0]), &[("format", "pt")], &tensors)?;
-        for (role, _, pair) in self.iter() {
-            writer.write(&le_bytes(&pair.a))?;
-            writer.write(&le_bytes(&reorder(&self.config, role, &pair.b, layout::head_major)?))?;
+        let named = self.tensors();
+        let tensors: Vec<_> = named.iter().map(|(name, shape)| (name, DType::F32, shape)).collect();
+        let mut writer = safetensors::Writer::create(&folder.join(WEIGHTS_FILE), &[("format", "pt")], &tensors)?;
+        for index in 0..tensors.len() {
+            writer.write(&self.tensor_bytes(index)?)?;
         }
         writer.finish()?;
-        let file = folder.join(SETTINGS);
+        let file = folder.join(SETTINGS_FILE);
         write_beside(&file, self.peft_settings().as_bytes()).map_err(|error| AdapterError::Write { file, error })
     }
 
-    fn peft_settings(&self) -> String {
+    /// Names and shapes of its tensors in [`WEIGHTS_FILE`]: of each pair A, then B.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let name =
+            |role, layer, factor: Factor| format!("{PREFIX}{}{}", module(&self.config, role, layer), factor.suffix());
+        self.iter()
+            .flat_map(|(role, layer, pair)| {
+                let (rows, cols) = shape(&self.config, role);
+                [(Factor::A, vec![pair.rank, cols]), (Factor::B, vec![rows, pair.rank])]
+                    .map(|(factor, shape)| (name(role, layer, factor), shape))
+            })
+            .collect()
+    }
+
+    /// The bytes of tensor `index` of [`Adapter::tensors`], as f32.
+    ///
+    /// # Errors
+    /// If there is no room for them.
+    ///
+    /// # Panics
+    /// If there is no such tensor.
+    pub fn tensor_bytes(&self, index: usize) -> Result<Vec<u8>, AdapterError> {
+        let (role, _, pair) = self.iter().nth(index / 2).expect("a tensor of `tensors`");
+        if index.is_multiple_of(2) {
+            return Ok(le_bytes(&pair.a));
+        }
+        Ok(le_bytes(&reorder(&self.config, role, &pair.b, layout::head_major)?))
+    }
+
+    /// The text of [`SETTINGS_FILE`].
+    pub fn peft_settings(&self) -> String {
         let modules = || self.iter().map(|(role, layer, pair)| (module(&self.config, role, layer), pair));
         let ranks: Vec<_> =
             modules().filter(|(_, p)| p.rank != self.settings.rank).map(|(name, p)| (name, p.rank)).collect();
