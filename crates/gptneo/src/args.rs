@@ -6,6 +6,7 @@
 //! ([`normalise`]).
 
 mod data;
+mod finetune;
 mod model;
 pub(crate) mod normalise;
 mod runs;
@@ -15,13 +16,14 @@ pub(crate) mod values;
 mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
+pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use runs::{
     Against, CompareRunsArgs, Destination, ExportRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs, RunsVerb, ShowRunArgs,
     SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
-pub(crate) use train::TrainArgs;
+pub(crate) use train::{RunFlags, TrainArgs};
 pub(crate) use verbs::{
     BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,
     ScoreArgs, ShowArgs, TokenizeArgs,
@@ -48,6 +50,7 @@ Measure:
 
 Train:
   train        Train a model by a recipe
+  finetune     Teach a model responses, conversations or a style
   data         Text to token shards; a vocabulary learned from text
   runs         What was trained and how it went: list, compare, plot, watch
 
@@ -135,6 +138,8 @@ pub(crate) enum Verb {
     List(ListArgs),
     /// Train a model by a recipe
     Train(Box<TrainArgs>),
+    /// Teach a model responses, conversations or a style
+    Finetune(Box<FinetuneArgs>),
     /// Family, shape, parameters and memory of a model
     Show(ShowArgs),
     /// Delete a model from the cache

@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod data;
 mod doctor;
+mod finetune;
 mod list;
 mod pull;
 mod quantize;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Verb::Score(args) => score::run(&args, &world),
         Verb::Tokenize(args) => tokenize::run(&args, &world),
         Verb::Train(args) => train::run(&args, &world),
+        Verb::Finetune(args) => finetune::run(&args, &world),
         Verb::Bench(args) => bench::run(&args, &world),
         Verb::Data(args) => data::run(&args, &world),
         Verb::Runs(args) => runs::run(&args, &world),

@@ -22,6 +22,9 @@ pub trait Examples: std::fmt::Debug {
     /// What cannot be read or is damaged.
     fn rows(&self, sequences: Range<u64>) -> Result<Rows, TrainError>;
 
+    /// Training sequences in one pass over all there is, where that is known.
+    fn pass(&self) -> Option<u64>;
+
     /// The documents behind some training sequences, by name, at most `limit` and a word on how many more.
     ///
     /// # Errors
@@ -172,6 +175,10 @@ impl Examples for Data {
             rows.sequence(&self.order.sequence(index)?, self.across_documents);
         }
         Ok(rows)
+    }
+
+    fn pass(&self) -> Option<u64> {
+        self.order.planned()
     }
 
     fn documents(&self, sequences: Range<u64>, limit: usize) -> Result<Vec<String>, TrainError> {

@@ -7,7 +7,7 @@ use gptneo_checkpoint::CheckpointError;
 use gptneo_device::DeviceError;
 use gptneo_device::collective::CollectiveError;
 use gptneo_engine::EngineError;
-use gptneo_model::{ConfigError, LoadError};
+use gptneo_model::{AdapterError, ConfigError, LoadError};
 use gptneo_text::TextError;
 
 use crate::guard::Alarm;
@@ -50,6 +50,9 @@ pub enum TrainError {
     /// The network could not be made, or cannot take a batch.
     #[error(transparent)]
     Network(#[from] gptneo_model::training::TrainError),
+    /// An adapter could not be read or made.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// A model could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -1,6 +1,7 @@
 //! The loop: from token shards to a model, never losing a step.
 //!
-//! A [`Recipe`] says what is trained, on what and how; [`Data`] reads its shards; a [`Trainer`] makes the network, goes on
+//! A [`Recipe`] says what is trained, on what and how; [`Data`] reads its shards, [`Responses`] has examples to fine-tune on; a
+//! [`Trainer`] makes the network, goes on
 //! from the newest whole checkpoint, and steps. It is generic over the device and the ranks; an observer (see
 //! `gptneo_runs`) is told what happens. A [`MemoryPlan`] says beforehand what a run takes.
 //!
@@ -17,6 +18,7 @@ mod measure;
 mod optimizer;
 mod plan;
 pub mod recipe;
+mod responses;
 mod sample;
 mod saver;
 pub mod schedule;
@@ -30,6 +32,7 @@ pub use error::TrainError;
 pub use measure::{Measured, measure};
 pub use plan::{MemoryPlan, options, plan, what_fits};
 pub use recipe::{Recipe, RecipeError};
+pub use responses::{Cut, Named, Responses};
 pub use state::State;
 pub use trainer::{Ended, First, Parts, Resume, Scores, Trainer, checkpoints, log_file};
 pub use work::operations_per_token;

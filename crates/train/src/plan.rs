@@ -2,11 +2,12 @@
 
 use gptneo_device::train::TrainDevice;
 use gptneo_model::Config;
-use gptneo_model::training::{Dropouts, Layout, Plan, Recompute, TrainOptions, Trainable};
+use gptneo_model::adapter::target_roles;
+use gptneo_model::training::{Adapters, Dropouts, Layout, Plan, Recompute, TrainOptions, Trainable};
 
 use crate::error::TrainError;
 use crate::optimizer::state_bytes;
-use crate::recipe::Recipe;
+use crate::recipe::{AdapterRecipe, Recipe};
 
 /// What the program itself takes: code, tokenizer, shards at hand, the threads' stacks.
 const OVERHEAD: u64 = 24_000_000;
@@ -31,16 +32,29 @@ impl MemoryPlan {
     }
 }
 
-/// What a network is made for, by a recipe.
-pub fn options(recipe: &Recipe) -> TrainOptions {
+/// What a network of this configuration is made for, by a recipe.
+///
+/// # Errors
+/// If the recipe's adapters target what the model does not have.
+pub fn options(recipe: &Recipe, config: &Config) -> Result<TrainOptions, TrainError> {
     let dropout = recipe.model.dropout;
-    TrainOptions {
+    let trainable = match &recipe.adapter {
+        None => Trainable::All,
+        Some(AdapterRecipe { rank, alpha, rank_stabilised, dropout, targets }) => Trainable::Adapters(Adapters {
+            rank: *rank,
+            alpha: *alpha,
+            rank_stabilised: *rank_stabilised,
+            dropout: *dropout,
+            targets: target_roles(config, targets)?,
+        }),
+    };
+    Ok(TrainOptions {
         rows: (recipe.batch.micro as usize).saturating_mul(recipe.data.sequence),
         longest: recipe.data.sequence,
         recompute: if recipe.model.recompute { Recompute::Layers } else { Recompute::Nothing },
         dropout: Dropouts { embedding: dropout, attention: dropout, residual: dropout },
-        trainable: Trainable::All,
-    }
+        trainable,
+    })
 }
 
 /// The plan of one of `ranks`.
@@ -53,16 +67,21 @@ pub fn plan<D: TrainDevice>(
     recipe: &Recipe,
     ranks: usize,
 ) -> Result<MemoryPlan, TrainError> {
-    let options = options(recipe);
+    let options = options(recipe, config)?;
     let network = Plan::new(device, config, &options)?;
     let layout = Layout::new(config, &options.trainable)?;
     let whole_state = state_bytes(&recipe.optimizer, &layout, 1);
-    let largest = layout.slots().iter().map(|slot| 4 * slot.range.len() as u64).max().unwrap_or(0);
+    // What a checkpoint holds: of adapters, they alone.
+    let saved: Vec<u64> = match recipe.adapter {
+        None => layout.slots().iter().map(|slot| 4 * slot.range.len() as u64).collect(),
+        Some(_) => layout.trained_slots().map(|slot| 4 * slot.range.len() as u64).collect(),
+    };
+    let largest = saved.iter().copied().max().unwrap_or(0);
     let saves = recipe.checkpoint.every > 0;
     let copies = match (saves, recipe.checkpoint.background) {
         // A tensor, and the bytes that it becomes.
         (_, false) | (false, _) => 2 * largest,
-        (true, true) => network.weights + whole_state + 2 * largest,
+        (true, true) => saved.iter().sum::<u64>() + whole_state + 2 * largest,
     };
     // Weights copied from the network, the engine's own, and its cache of one sequence.
     let cache = 8 * (config.layers() * config.width * config.positions) as u64;

@@ -5,6 +5,7 @@
 //! complete.
 
 mod edit;
+mod read;
 mod section;
 
 use std::path::PathBuf;
@@ -112,6 +113,21 @@ pub struct ModelRecipe {
     pub recompute: bool,
 }
 
+/// `[adapter]`: low-rank adapters to train (LoRA: Hu et al., 2021), the model itself frozen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdapterRecipe {
+    /// `rank`.
+    pub rank: usize,
+    /// `alpha`: the scale's numerator.
+    pub alpha: f32,
+    /// `rank_stabilised`: scale by `alpha / sqrt(rank)` (Kalajdzievski, 2023) in place of `alpha / rank`.
+    pub rank_stabilised: bool,
+    /// `dropout` of what the adapters read.
+    pub dropout: f32,
+    /// `targets`: matrices by PEFT's names, or `all-linear`.
+    pub targets: Vec<String>,
+}
+
 /// One part of the training mixture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
@@ -130,7 +146,11 @@ pub struct DataRecipe {
     pub held_out: Vec<PathBuf>,
     /// `sources`: texts that are tokenised beside the run first, in place of `train` and `held_out`.
     pub sources: Vec<String>,
-    /// `held_out_fraction` of the documents of `sources`.
+    /// `examples`: lines of JSON with prompts and responses, conversations or texts, in place of `train` or `sources`.
+    pub examples: Vec<String>,
+    /// `template`: the form of conversations: a name, `model` for the tokenizer's own, or a file.
+    pub template: Option<String>,
+    /// `held_out_fraction` of the documents of `sources`, or of `examples`.
     pub held_out_fraction: f64,
     /// `vocab`: ids of the tokenizer that is trained on `sources`, if none is named.
     pub vocab: Option<u64>,
@@ -149,6 +169,39 @@ pub struct BatchRecipe {
     pub micro: u64,
     /// `ramp_from` and `ramp_steps`.
     pub ramp: Option<Ramp>,
+}
+
+/// A schedule that is counted in passes over the data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochsRecipe {
+    /// `epochs`.
+    pub epochs: f64,
+    /// `warmup`, in steps.
+    pub warmup: Option<u64>,
+    /// `warmup_ratio`, of the steps.
+    pub warmup_ratio: f64,
+    /// `decay`, in steps.
+    pub decay: Option<u64>,
+}
+
+impl EpochsRecipe {
+    /// `schedule` with so many steps.
+    fn schedule(&self, schedule: Schedule, steps: u64) -> Result<Schedule, RecipeError> {
+        let warmup = self.warmup.unwrap_or((self.warmup_ratio * steps as f64).round() as u64);
+        let schedule = Schedule { steps, warmup, decay: self.decay.unwrap_or(steps / 5), ..schedule };
+        if steps == 0 || schedule.warmup >= steps {
+            return Err(RecipeError::Conflict(format!(
+                "the run has {steps} steps, which must be more than the {warmup} of its warm-up: change `schedule`"
+            )));
+        }
+        if schedule.shape == Shape::StableThenDecay && schedule.decay + schedule.warmup > steps {
+            return Err(RecipeError::Conflict(format!(
+                "warm-up ({warmup}) and decay ({}) are longer than the {steps} steps together: change `schedule`",
+                schedule.decay
+            )));
+        }
+        Ok(schedule)
+    }
 }
 
 /// `optimizer.kind`.
@@ -208,6 +261,8 @@ pub struct EvaluationRecipe {
     pub every: u64,
     /// `sequences`: the most that are evaluated; 0 for all.
     pub sequences: u64,
+    /// `at_start`: also before the first step.
+    pub at_start: bool,
 }
 
 /// `[sample]`.
@@ -234,12 +289,16 @@ pub struct Recipe {
     pub output: PathBuf,
     /// `[model]`.
     pub model: ModelRecipe,
+    /// `[adapter]`: what is trained in place of the model's own weights.
+    pub adapter: Option<AdapterRecipe>,
     /// `[data]`.
     pub data: DataRecipe,
     /// `[batch]`.
     pub batch: BatchRecipe,
-    /// `[schedule]`.
+    /// `[schedule]`. Without steps while `epochs` has not been counted.
     pub schedule: Schedule,
+    /// `schedule.epochs`, until [`Recipe::count_steps`] has made steps of it.
+    pub epochs: Option<EpochsRecipe>,
     /// `[optimizer]`.
     pub optimizer: OptimizerRecipe,
     /// `z_loss`: what `log(Z)^2` is multiplied with; 0 for none.
@@ -277,19 +336,22 @@ impl Recipe {
             });
         }
         let output = top.optional::<String>("output")?.map_or_else(|| PathBuf::from("runs").join(&name), PathBuf::from);
+        let (schedule, epochs) = read::schedule(top.section("schedule")?)?;
         let recipe = Self {
             seed: top.or("seed", 0)?,
             output,
-            model: model(top.section("model")?)?,
-            data: data(top.section("data")?)?,
-            batch: batch(top.section("batch")?)?,
-            schedule: schedule(top.section("schedule")?)?,
-            optimizer: optimizer(top.section("optimizer")?)?,
+            model: read::model(top.section("model")?)?,
+            adapter: read::adapter(&mut top)?,
+            data: read::data(top.section("data")?)?,
+            batch: read::batch(top.section("batch")?)?,
+            schedule,
+            epochs,
+            optimizer: read::optimizer(top.section("optimizer")?)?,
             z_loss: top.number("z_loss", 0.0, 0.0..=1.0, "from 0 to 1")? as f32,
-            guard: guard(top.section("guard")?)?,
-            checkpoint: checkpoint(top.section("checkpoint")?)?,
-            evaluation: evaluation(top.section("evaluation")?)?,
-            sample: sample(top.section("sample")?)?,
+            guard: read::guard(top.section("guard")?)?,
+            checkpoint: read::checkpoint(top.section("checkpoint")?)?,
+            evaluation: read::evaluation(top.section("evaluation")?)?,
+            sample: read::sample(top.section("sample")?)?,
             name,
             text,
         };
@@ -299,20 +361,36 @@ impl Recipe {
 
     fn check(self) -> Result<Self, RecipeError> {
         let conflict = |text: &str| Err(RecipeError::Conflict(text.to_owned()));
-        if self.data.sources.is_empty() == self.data.train.is_empty() {
+        let DataRecipe { train, sources, examples, held_out, template, held_out_fraction, .. } = &self.data;
+        let given = [train.is_empty(), sources.is_empty(), examples.is_empty()].iter().filter(|empty| !**empty).count();
+        if given != 1 {
             return conflict(
-                "`data` needs either `train` (folders of token shards) or `sources` (texts), and not both",
+                "`data` needs exactly one of `train` (folders of token shards), `sources` (texts) and `examples` (prompts and responses)",
             );
         }
-        if !self.data.sources.is_empty() && !self.data.held_out.is_empty() {
+        if train.is_empty() && !held_out.is_empty() {
             return conflict(
-                "with `data.sources` held-out text is cut off by `data.held_out_fraction`, not `data.held_out`",
+                "with `data.sources` or `data.examples`, held-out text is cut off by `data.held_out_fraction`, not `data.held_out`",
             );
+        }
+        if !train.is_empty() && *held_out_fraction > 0.0 {
+            return conflict(
+                "`data.held_out_fraction` is of `sources` or `examples`; shards name their own in `data.held_out`",
+            );
+        }
+        if template.is_some() && examples.is_empty() {
+            return conflict("`data.template` is the form of `data.examples`, and there are none");
+        }
+        if self.adapter.is_some() && !matches!(self.model.start, Start::Weights(_)) {
+            return conflict("`adapter` needs `model.from`: adapters stand beside the weights of a trained model");
+        }
+        if self.epochs.is_some() && self.batch.ramp.is_some() {
+            return conflict("`schedule.epochs` cannot be counted while the batch grows: give `schedule.steps`");
         }
         let none_held_out = self.data.held_out.is_empty() && self.data.held_out_fraction == 0.0;
-        if none_held_out && (self.evaluation.every > 0 || self.checkpoint.keep_best) {
+        if none_held_out && (self.evaluation.every > 0 || self.evaluation.at_start || self.checkpoint.keep_best) {
             return conflict(
-                "`evaluation.every` and `checkpoint.keep_best` need held-out data: set `data.held_out`, or turn them off",
+                "`evaluation` and `checkpoint.keep_best` need held-out data: set `data.held_out` or `data.held_out_fraction`, or turn them off",
             );
         }
         if self.sample.every > 0 && self.sample.prompts.is_empty() {
@@ -322,6 +400,23 @@ impl Recipe {
             return conflict("`guard.policy = \"roll-back\"` needs `checkpoint.every`");
         }
         Ok(self)
+    }
+
+    /// Makes steps of epochs, if the schedule is counted in them; `pass` is how many sequences one pass over the data has.
+    ///
+    /// # Errors
+    /// If it is not known how long a pass is, or there are no more steps than the warm-up has.
+    pub fn count_steps(&mut self, pass: Option<u64>) -> Result<(), RecipeError> {
+        let Some(epochs) = self.epochs else { return Ok(()) };
+        let Some(pass) = pass else {
+            return Err(RecipeError::Conflict(
+                "`schedule.epochs` cannot be counted over parts with weights: give `schedule.steps`".into(),
+            ));
+        };
+        let steps = (epochs.epochs * pass as f64 / self.batch.sequences as f64).ceil() as u64;
+        self.schedule = epochs.schedule(self.schedule, steps)?;
+        self.epochs = None;
+        Ok(())
     }
 
     /// The fields that decide what a run computes, without those that may change when it is resumed: where it lies,
@@ -347,231 +442,6 @@ impl Recipe {
         }
         Ok(table.to_string())
     }
-}
-
-fn model(mut s: Section<'_>) -> Result<ModelRecipe, RecipeError> {
-    let from: Option<String> = s.optional("from")?;
-    let shape: Option<String> = s.optional("shape")?;
-    let config = match s.raw("config") {
-        None => None,
-        Some(Value::String(file)) => Some(Start::ConfigFile(file.into())),
-        Some(Value::Table(table)) => {
-            let json = serde_json::to_string(table)
-                .map_err(|e| RecipeError::Conflict(format!("`model.config` cannot be said in JSON: {e}")))?;
-            Some(Start::Config(json))
-        }
-        Some(other) => {
-            return Err(RecipeError::WrongType {
-                field: "model.config".into(),
-                wanted: "the name of a config.json, or a table with its keys",
-                found: other.to_string(),
-            });
-        }
-    };
-    let mut given: Vec<Start> =
-        [from.map(Start::Weights), shape.map(Start::Shape), config].into_iter().flatten().collect();
-    let (Some(start), true) = (given.pop(), given.is_empty()) else {
-        return Err(RecipeError::Conflict("`model` needs exactly one of `from`, `shape` and `config`".into()));
-    };
-    let recipe = ModelRecipe {
-        start,
-        init: s.choice(
-            "init",
-            Initialisation::Original,
-            &[("original", Initialisation::Original), ("transformers", Initialisation::Transformers)],
-        )?,
-        tokenizer: s.optional("tokenizer")?,
-        dropout: s.number("dropout", 0.0, 0.0..1.0, "from 0 to below 1")? as f32,
-        recompute: s.or("recompute", false)?,
-    };
-    s.finish()?;
-    Ok(recipe)
-}
-
-fn data(mut s: Section<'_>) -> Result<DataRecipe, RecipeError> {
-    let recipe = DataRecipe {
-        train: parts(&mut s)?,
-        held_out: s.or::<Vec<String>>("held_out", Vec::new())?.into_iter().map(PathBuf::from).collect(),
-        sources: s.or("sources", Vec::new())?,
-        held_out_fraction: s.number("held_out_fraction", 0.0, 0.0..1.0, "from 0 to below 1")?,
-        vocab: s.optional("vocab")?,
-        sequence: usize::try_from(s.count("sequence", 2048, 2)?)
-            .map_err(|_| RecipeError::Conflict("`data.sequence` is beyond this machine".into()))?,
-        across_documents: s.or("across_documents", true)?,
-    };
-    s.finish()?;
-    Ok(recipe)
-}
-
-fn parts(s: &mut Section<'_>) -> Result<Vec<Part>, RecipeError> {
-    let field = s.path_of("train");
-    let list = match s.raw("train") {
-        None => return Ok(Vec::new()),
-        Some(Value::String(path)) => return Ok(vec![Part { path: path.into(), amount: ONCE }]),
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            let wanted = "a folder, or a list of folders or of {path, weight}";
-            return Err(RecipeError::WrongType { field, wanted, found: other.to_string() });
-        }
-    };
-    let part = |(index, value): (usize, &Value)| match value {
-        Value::String(path) => Ok(Part { path: path.into(), amount: ONCE }),
-        other => {
-            let mut s = Section::of(format!("{field}[{index}]"), other)?;
-            let path = s.required::<String>("path")?.into();
-            let amount = (amount(&mut s, "weight", 1e6)?, amount(&mut s, "epochs", 1e3)?);
-            s.finish()?;
-            let amount = match amount {
-                (None, None) => ONCE,
-                (Some(weight), None) => Amount::Weight(weight),
-                (None, Some(epochs)) => Amount::Epochs(epochs),
-                (Some(_), Some(_)) => {
-                    return Err(RecipeError::Conflict(format!("`{field}[{index}]` has a weight and epochs: keep one")));
-                }
-            };
-            Ok(Part { path, amount })
-        }
-    };
-    list.iter().enumerate().map(part).collect()
-}
-
-/// All of a part, again and again.
-const ONCE: Amount = Amount::Epochs(1000);
-
-/// An amount in whole units of `1 / unit`.
-fn amount(s: &mut Section<'_>, key: &'static str, unit: f64) -> Result<Option<u64>, RecipeError> {
-    let least = 1.0 / unit;
-    let value = s.number(key, 0.0, 0.0..=1e9, "a number above 0, at most 1e9")?;
-    if value == 0.0 && !s.has(key) {
-        return Ok(None);
-    }
-    if value < least {
-        let wanted = format!("{least} or more");
-        return Err(RecipeError::OutOfRange { field: s.path_of(key), found: value.to_string(), wanted });
-    }
-    Ok(Some((value * unit).round() as u64))
-}
-
-fn batch(mut s: Section<'_>) -> Result<BatchRecipe, RecipeError> {
-    let sequences = s.count("sequences", 1, 1)?;
-    let micro = s.count("micro", 1, 1)?;
-    let from: Option<u64> = s.optional("ramp_from")?;
-    let steps: Option<u64> = s.optional("ramp_steps")?;
-    s.finish()?;
-    let ramp = match (from, steps) {
-        (None, None) => None,
-        (Some(from), Some(steps)) if (1..=sequences).contains(&from) && steps > 0 => Some(Ramp { from, steps }),
-        _ => {
-            return Err(RecipeError::Conflict(
-                "a ramp of the batch needs `batch.ramp_from` (from 1 to `batch.sequences`) and `batch.ramp_steps` (1 or more)"
-                    .into(),
-            ));
-        }
-    };
-    if ramp.is_none() && micro > sequences {
-        return Err(RecipeError::Conflict(format!(
-            "`batch.micro` is {micro}, more than the {sequences} sequences of a step"
-        )));
-    }
-    Ok(BatchRecipe { sequences, micro, ramp })
-}
-
-fn schedule(mut s: Section<'_>) -> Result<Schedule, RecipeError> {
-    let shape = s.choice(
-        "kind",
-        Shape::Cosine,
-        &[
-            ("cosine", Shape::Cosine),
-            ("linear", Shape::Linear),
-            ("constant", Shape::Constant),
-            ("warmup-stable-decay", Shape::StableThenDecay),
-        ],
-    )?;
-    let steps = s.required("steps")?;
-    let schedule = Schedule {
-        shape,
-        steps,
-        warmup: s.or("warmup", 0)?,
-        decay: s.or("decay", steps / 5)?,
-        floor: s.number("floor", 0.1, 0.0..=1.0, "from 0 to 1: a share of the peak")?,
-    };
-    s.finish()?;
-    if steps == 0 || schedule.warmup >= steps {
-        return Err(RecipeError::Conflict(format!(
-            "`schedule.steps` is {steps}, which must be more than the {} of `schedule.warmup`",
-            schedule.warmup
-        )));
-    }
-    if schedule.shape == Shape::StableThenDecay && schedule.decay + schedule.warmup > steps {
-        return Err(RecipeError::Conflict(format!(
-            "`schedule.warmup` ({}) and `schedule.decay` ({}) are longer than the {steps} steps together",
-            schedule.warmup, schedule.decay
-        )));
-    }
-    Ok(schedule)
-}
-
-fn optimizer(mut s: Section<'_>) -> Result<OptimizerRecipe, RecipeError> {
-    let lr = s.number("lr", 6e-4, 0.0..=100.0, "from 0 to 100")?;
-    let momentum = s.number("momentum", 0.95, 0.0..1.0, "from 0 to below 1")? as f32;
-    let names = [("adamw", Kind::AdamW), ("adafactor", Kind::Adafactor), ("muon", Kind::Muon { momentum })];
-    let recipe = OptimizerRecipe {
-        kind: s.choice("kind", Kind::AdamW, &names)?,
-        lr,
-        beta1: s.number("beta1", 0.9, 0.0..1.0, "from 0 to below 1")? as f32,
-        beta2: s.number("beta2", 0.95, 0.0..1.0, "from 0 to below 1")? as f32,
-        eps: s.number("eps", 1e-8, f64::MIN_POSITIVE..=1.0, "above 0, at most 1")? as f32,
-        weight_decay: s.number("weight_decay", 0.1, 0.0..=10.0, "from 0 to 10")? as f32,
-        decay_all: s.or("decay_all", false)?,
-        clip: s.number("clip", 1.0, 0.0..=1e9, "0 or more")? as f32,
-        shard: s.or("shard", true)?,
-    };
-    s.finish()?;
-    Ok(recipe)
-}
-
-fn guard(mut s: Section<'_>) -> Result<Guard, RecipeError> {
-    let guard = Guard {
-        policy: s.choice(
-            "policy",
-            Policy::Skip,
-            &[("skip", Policy::Skip), ("roll-back", Policy::RollBack), ("stop", Policy::Stop)],
-        )?,
-        window: s.count("window", 100, 8)? as usize,
-        deviations: s.number("deviations", 8.0, 0.0..=1e6, "0 or more")?,
-        limit: s.count("limit", 10, 1)?,
-        skip_batches: s.count("skip_batches", 200, 1)?,
-    };
-    s.finish()?;
-    Ok(guard)
-}
-
-fn checkpoint(mut s: Section<'_>) -> Result<CheckpointRecipe, RecipeError> {
-    let recipe = CheckpointRecipe {
-        every: s.or("every", 1000)?,
-        keep: s.count("keep", 2, 1)?,
-        keep_best: s.or("keep_best", false)?,
-        background: s.or("background", true)?,
-    };
-    s.finish()?;
-    Ok(recipe)
-}
-
-fn evaluation(mut s: Section<'_>) -> Result<EvaluationRecipe, RecipeError> {
-    let recipe = EvaluationRecipe { every: s.or("every", 0)?, sequences: s.or("sequences", 0)? };
-    s.finish()?;
-    Ok(recipe)
-}
-
-fn sample(mut s: Section<'_>) -> Result<SampleRecipe, RecipeError> {
-    let recipe = SampleRecipe {
-        every: s.or("every", 0)?,
-        prompts: s.or("prompts", Vec::new())?,
-        tokens: s.count("tokens", 64, 1)? as usize,
-        temperature: s.number("temperature", 0.8, 0.0..=10.0, "from 0 to 10")? as f32,
-    };
-    s.finish()?;
-    Ok(recipe)
 }
 
 #[cfg(test)]

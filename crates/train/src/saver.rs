@@ -5,8 +5,9 @@ use std::thread::{self, JoinHandle};
 
 use gptneo_device::Collective;
 use gptneo_device::train::TrainDevice;
-use gptneo_model::Config;
+use gptneo_model::adapter::{SETTINGS_FILE, WEIGHTS_FILE};
 use gptneo_model::training::{Layout, Network, file_bytes, file_shape};
+use gptneo_model::{Adapter, Config};
 
 use crate::error::TrainError;
 use crate::optimizer::Optimizer;
@@ -24,6 +25,8 @@ pub(crate) struct Saver {
     recipe: CheckpointRecipe,
     /// Files that stand in every checkpoint as they are: the tokenizer's.
     extra: Vec<(String, Vec<u8>)>,
+    /// What the model beside an adapter is called.
+    base: Option<String>,
     under_way: Option<JoinHandle<Result<PathBuf, TrainError>>>,
 }
 
@@ -33,9 +36,22 @@ struct Copied {
     values: Vec<Vec<f32>>,
 }
 
+/// What of the model a checkpoint holds.
+enum Weights<'a> {
+    /// All of it: names and shapes in `model.safetensors`, and the values of each parameter.
+    Model { described: &'a [(String, Vec<usize>)], values: Values<'a> },
+    /// The adapter beside it.
+    Adapter(&'a Adapter),
+}
+
 impl Saver {
-    pub(crate) fn new(store: Store, recipe: CheckpointRecipe, extra: Vec<(String, Vec<u8>)>) -> Self {
-        Self { store, recipe, extra, under_way: None }
+    pub(crate) fn new(
+        store: Store,
+        recipe: CheckpointRecipe,
+        extra: Vec<(String, Vec<u8>)>,
+        base: Option<String>,
+    ) -> Self {
+        Self { store, recipe, extra, base, under_way: None }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -68,7 +84,6 @@ impl Saver {
     ) -> Result<Option<PathBuf>, TrainError> {
         assert!(self.under_way.is_none(), "one save at a time");
         let (device, layout, config) = (network.device(), network.layout(), network.config());
-        let weights = described(config, layout);
         let moments: Vec<_> = optimizer.described(layout).into_iter().map(|t| (t.name, t.shape)).collect();
         if ranks.rank() != 0 {
             for index in 0..moments.len() {
@@ -76,6 +91,8 @@ impl Saver {
             }
             return Ok(None);
         }
+        let adapter = network.adapter(self.base.as_deref())?;
+        let weights = if adapter.is_some() { Vec::new() } else { described(config, layout) };
         if background {
             let weights = Copied { values: (0..weights.len()).map(|i| slot(network, i)).collect(), described: weights };
             let values =
@@ -85,22 +102,27 @@ impl Saver {
             let (store, recipe, extra) = (self.store.clone(), self.recipe, self.extra.clone());
             self.under_way = Some(thread::spawn(move || {
                 let job = Job { store: &store, extra: &extra, config: &config, layout: &layout, recipe };
-                let written = job.write(
-                    &state,
-                    (&weights.described, &mut |i| Ok(weights.values[i].clone())),
-                    (&moments.described, &mut |i| Ok(moments.values[i].clone())),
-                )?;
-                Ok(written)
+                let mut values = |i: usize| Ok(weights.values[i].clone());
+                let weights = match &adapter {
+                    Some(adapter) => Weights::Adapter(adapter),
+                    None => Weights::Model { described: &weights.described, values: &mut values },
+                };
+                job.write(&state, weights, (&moments.described, &mut |i| Ok(moments.values[i].clone())))
             }));
             return Ok(None);
         }
         let job = Job { store: &self.store, extra: &self.extra, config, layout, recipe: self.recipe };
         let mut moment = |i: usize| optimizer.tensor(device, layout, ranks, i);
-        job.write(&state, (&weights, &mut |i| Ok(slot(network, i))), (&moments, &mut moment)).map(Some)
+        let mut values = |i| Ok(slot(network, i));
+        let weights = match &adapter {
+            Some(adapter) => Weights::Adapter(adapter),
+            None => Weights::Model { described: &weights, values: &mut values },
+        };
+        job.write(&state, weights, (&moments, &mut moment)).map(Some)
     }
 }
 
-type Tensors<'a> = (&'a [(String, Vec<usize>)], &'a mut dyn FnMut(usize) -> Result<Vec<f32>, TrainError>);
+type Values<'a> = &'a mut dyn FnMut(usize) -> Result<Vec<f32>, TrainError>;
 
 struct Job<'a> {
     store: &'a Store,
@@ -111,16 +133,28 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn write(&self, state: &State, weights: Tensors<'_>, moments: Tensors<'_>) -> Result<PathBuf, TrainError> {
+    fn write(
+        &self,
+        state: &State,
+        weights: Weights<'_>,
+        moments: (&[(String, Vec<usize>)], Values<'_>),
+    ) -> Result<PathBuf, TrainError> {
         let path = self.store.write(state.step, |draft| {
-            draft.bytes("config.json", self.config.to_json("float32").as_bytes())?;
             for (name, bytes) in self.extra {
                 draft.bytes(name, bytes)?;
             }
-            let (described, values) = weights;
-            draft.tensors("model.safetensors", described, |i| {
-                Ok(file_bytes(self.config, &self.layout.slots()[i], &values(i)?)?)
-            })?;
+            match weights {
+                Weights::Model { described, values } => {
+                    draft.bytes("config.json", self.config.to_json("float32").as_bytes())?;
+                    draft.tensors("model.safetensors", described, |i| {
+                        Ok(file_bytes(self.config, &self.layout.slots()[i], &values(i)?)?)
+                    })?;
+                }
+                Weights::Adapter(adapter) => {
+                    draft.bytes(SETTINGS_FILE, adapter.peft_settings().as_bytes())?;
+                    draft.tensors(WEIGHTS_FILE, &adapter.tensors(), |i| Ok(adapter.tensor_bytes(i)?))?;
+                }
+            }
             let (described, values) = moments;
             draft.tensors(OPTIMIZER, described, |i| Ok(values(i)?.iter().flat_map(|v| v.to_le_bytes()).collect()))?;
             draft.state(state)

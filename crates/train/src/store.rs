@@ -1,7 +1,7 @@
 //! Checkpoints on disk: written beside, checked, made durable, renamed; a damaged one is seen for what it is.
 //!
 //! `checkpoints/step-00000100/` is an ordinary Hugging Face directory (`config.json`, `model.safetensors`, the
-//! tokenizer's files) with three files more: `optimizer.safetensors`, `state.json` and `manifest.json`, which is written
+//! tokenizer's files), or of adapters a directory in PEFT's layout, with three files more: `optimizer.safetensors`, `state.json` and `manifest.json`, which is written
 //! last and holds the size and SHA-256 of every other. It is made under the name `.step-00000100.partial`; what stands
 //! under a final name was complete, and whatever happened to it since shows in its manifest.
 
@@ -14,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gptneo_model::adapter::{SETTINGS_FILE, WEIGHTS_FILE};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -237,7 +238,13 @@ pub fn check(checkpoint: &Path) -> Result<(), String> {
             return Err(format!("{name}: its SHA-256 is {found}, the manifest says {}", entry.sha256));
         }
     }
-    for needed in [STATE, "config.json", "model.safetensors"] {
+    // A model, or an adapter beside one.
+    let what = if manifest.files.contains_key(SETTINGS_FILE) {
+        [STATE, SETTINGS_FILE, WEIGHTS_FILE]
+    } else {
+        [STATE, "config.json", "model.safetensors"]
+    };
+    for needed in what {
         if !manifest.files.contains_key(needed) {
             return Err(format!("{MANIFEST} does not name {needed}"));
         }

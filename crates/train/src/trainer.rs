@@ -123,6 +123,9 @@ impl<D: TrainDevice> Trainer<'_, D> {
     /// Whatever could not be done. The checkpoints made before stand.
     pub fn run(&mut self, stop: &AtomicBool) -> Result<Ended, TrainError> {
         let steps = self.recipe.schedule.steps;
+        if self.recipe.evaluation.at_start && self.state.log_bytes == 0 && self.state.step == 0 {
+            self.evaluate()?;
+        }
         while self.state.step < steps {
             let mut asked = [f64::from(u8::from(stop.load(Ordering::SeqCst)))];
             self.ranks.sum(&mut asked)?;
@@ -240,6 +243,9 @@ pub fn log_file(output: &Path) -> std::path::PathBuf {
 
 /// Refuses what a model of this configuration cannot do.
 fn check(recipe: &Recipe, config: &Config, ranks: usize) -> Result<(), TrainError> {
+    if recipe.epochs.is_some() {
+        return Err(TrainError::Impossible("`schedule.epochs` has not been counted in steps".into()));
+    }
     if recipe.data.sequence > config.positions {
         return Err(TrainError::Impossible(format!(
             "`data.sequence` is {}, but the model has {} positions",

@@ -26,6 +26,13 @@ pub(crate) struct TrainArgs {
     #[arg(value_name = "RECIPE")]
     pub(crate) recipe: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+}
+
+/// What every run of training is told beside its recipe.
+#[derive(Debug, Args)]
+pub(crate) struct RunFlags {
     /// Change a field of the recipe: optimizer.lr=1e-4
     #[arg(long, value_name = "FIELD=VALUE", action = clap::ArgAction::Append, help_heading = "Run")]
     pub(crate) set: Vec<String>,

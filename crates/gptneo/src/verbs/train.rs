@@ -1,6 +1,7 @@
 //! `gptneo train`: a recipe becomes a plan, the plan is told, and the run is made.
 
 mod ingredients;
+mod responses;
 mod room;
 mod watcher;
 
@@ -11,10 +12,11 @@ use std::time::Instant;
 use gptneo_device::Single;
 use gptneo_kernels::measure;
 use gptneo_train::files::Disk;
-use gptneo_train::{Data, Ended, Parts, Recipe, RecipeError, TrainError, Trainer};
+use gptneo_train::recipe::Start;
+use gptneo_train::{Ended, Parts, Recipe, RecipeError, TrainError, Trainer};
 use serde::Serialize;
 
-use crate::args::TrainArgs;
+use crate::args::{RunFlags, TrainArgs};
 use crate::failure::{Failure, Kind};
 use crate::load::cpu;
 use crate::memory as machine;
@@ -35,19 +37,26 @@ struct Report {
     loss: Option<f64>,
     held_out_bits_per_byte: Option<f64>,
     checkpoint: Option<String>,
+    /// The model beside which the checkpoint's adapter stands.
+    base: Option<String>,
     seconds: f64,
     planned_bytes: u64,
     peak_rss_bytes: Option<u64>,
 }
 
 pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
-    let recipe = recipe(&args.recipe, &args.set)?;
-    let ingredients = Ingredients::gather(recipe, args, world)?;
-    let Ingredients { recipe, config, model, tokenizer, extra } = &ingredients;
-    let device = cpu(&args.machine, world.environment)?;
+    let recipe = recipe(&args.recipe, &args.run.set)?;
+    make(recipe, &args.run, &format!("gptneo train {} --resume auto", args.recipe.display()), world)
+}
+
+/// Makes the run that a recipe describes; `again` is the command that goes on with one that was stopped.
+pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World) -> Result<(), Failure> {
+    let Ingredients { recipe, config, model, examples, tokenizer, extra } = Ingredients::gather(recipe, flags, world)?;
+    let (recipe, config) = (&recipe, &config);
+    let device = cpu(&flags.machine, world.environment)?;
     let plan = gptneo_train::plan(&device, config, recipe, 1)?;
-    room::tell(recipe, config, &plan, args.plan)?;
-    if args.plan {
+    room::tell(recipe, config, &plan, flags.plan)?;
+    if flags.plan {
         return Ok(());
     }
     room::check(&device, config, recipe, &plan)?;
@@ -60,19 +69,19 @@ pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
     let parts = Parts {
         device,
         ranks: Box::new(Single),
-        examples: Box::new(Data::open(&recipe.data, recipe.seed)?),
+        examples,
         files: Arc::new(Disk),
-        tokenizer: tokenizer.clone(),
-        extra: extra.clone(),
+        tokenizer,
+        extra,
         another_device: &mut || {
-            cpu(&args.machine, world.environment)
+            cpu(&flags.machine, world.environment)
                 .map_err(|failure| TrainError::Impossible(failure.message().to_owned()))
         },
         scores: None,
         observer: &mut watcher,
         peak: Some(peak),
     };
-    let mut trainer = Trainer::new(recipe.clone(), config.clone(), model.first(), args.resume.into(), parts)?;
+    let mut trainer = Trainer::new(recipe.clone(), config.clone(), model.first(), flags.resume.into(), parts)?;
     let ended = trainer.run(&world.interrupt.flag());
     let (step, tokens) = (trainer.state().step, trainer.state().tokens);
     drop(trainer);
@@ -80,7 +89,6 @@ pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
     let checkpoint = match ended? {
         Ended::Finished { checkpoint } => checkpoint,
         Ended::Stopped { step } => {
-            let again = format!("gptneo train {} --resume auto", args.recipe.display());
             let text = format!("stopped and saved after step {step}");
             return Err(Failure::new(Kind::Interrupted, text).hint(again));
         }
@@ -93,11 +101,15 @@ pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
         loss: watcher.last_loss(),
         held_out_bits_per_byte: watcher.last_bits_per_byte(),
         checkpoint: checkpoint.map(|path| path.display().to_string()),
+        base: recipe.adapter.as_ref().and(match &recipe.model.start {
+            Start::Weights(name) => Some(name.clone()),
+            Start::Shape(_) | Start::ConfigFile(_) | Start::Config(_) => None,
+        }),
         seconds: begun.elapsed().as_secs_f64(),
         planned_bytes: plan.total(),
         peak_rss_bytes: machine::peak(),
     };
-    if args.json { terminal::json(&report) } else { page(&report, &watcher) }
+    if flags.json { terminal::json(&report) } else { page(&report, &watcher) }
 }
 
 fn recipe(path: &Path, overrides: &[String]) -> Result<Recipe, Failure> {
@@ -126,7 +138,13 @@ fn page(report: &Report, watcher: &Watcher) -> Result<(), Failure> {
     words.push(format!("{:.0} s", report.seconds));
     terminal::line(&words.join(", "))?;
     match &report.checkpoint {
-        Some(path) => terminal::line(&format!("try: gptneo run -m {path} \"Once upon a time\"")),
+        Some(path) => {
+            let model = match &report.base {
+                Some(base) => format!("{base} --lora {path}"),
+                None => path.clone(),
+            };
+            terminal::line(&format!("try: gptneo run -m {model} \"Once upon a time\""))
+        }
         None => Ok(()),
     }
 }

@@ -72,6 +72,13 @@ fn fields_that_do_not_go_together_are_refused() {
         &["data.train=[]"],
         &["data.train=[{path='a', weight=1, epochs=1}]"],
         &["data.sources=['a.txt']"],
+        &["data.examples=['a.jsonl']"],
+        &["data.template=plain"],
+        &["data.held_out_fraction=0.1"],
+        &["adapter.rank=4"],
+        &["schedule.epochs=2"],
+        &["schedule.warmup=1", "schedule.warmup_ratio=0.1"],
+        &["evaluation.at_start=true"],
         &["evaluation.every=10"],
         &["checkpoint.keep_best=true"],
         &["sample.every=1"],
@@ -84,6 +91,33 @@ fn fields_that_do_not_go_together_are_refused() {
     ] {
         assert!(matches!(set(given), Err(RecipeError::Conflict(_))), "{given:?}");
     }
+}
+
+#[test]
+fn epochs_become_steps_once_the_data_is_counted() {
+    let text = SMALL.replace("steps = 10", "epochs = 2.5\nwarmup_ratio = 0.1");
+    let mut recipe = Recipe::parse(&text, &["batch.sequences=8".into()]).unwrap();
+    recipe.count_steps(Some(100)).unwrap();
+    assert_eq!((recipe.schedule.steps, recipe.schedule.warmup, recipe.epochs), (32, 3, None));
+    let mut weighted = Recipe::parse(&text, &[]).unwrap();
+    assert!(matches!(weighted.count_steps(None), Err(RecipeError::Conflict(_))));
+    assert!(matches!(weighted.count_steps(Some(0)), Err(RecipeError::Conflict(_))), "no steps at all");
+    let neither = SMALL.replace("steps = 10", "");
+    assert!(matches!(Recipe::parse(&neither, &[]), Err(RecipeError::Missing { .. })));
+}
+
+#[test]
+fn adapters_stand_beside_a_trained_model() {
+    let text = SMALL.replace("shape = \"gpt-neo-125m\"", "from = \"base\"");
+    let recipe = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
+        Recipe::parse(&text, &set).unwrap().adapter
+    };
+    assert_eq!(recipe(&[]), None);
+    let adapter = recipe(&["adapter.rank=4"]).unwrap();
+    assert_eq!((adapter.alpha, adapter.targets), (8.0, vec!["all-linear".to_owned()]));
+    let adapter = recipe(&["adapter.targets=[\"q_proj\", \"v_proj\"]", "adapter.alpha=32"]).unwrap();
+    assert_eq!((adapter.rank, adapter.alpha, adapter.targets.len()), (8, 32.0, 2));
 }
 
 #[test]
@@ -135,7 +169,8 @@ fn the_page_on_recipes_names_every_field() {
         Err(RecipeError::UnknownField { known, .. }) => known,
         other => panic!("{assignment}: {other:?}"),
     };
-    let sections = ["model", "data", "batch", "schedule", "optimizer", "guard", "checkpoint", "evaluation", "sample"];
+    let sections =
+        ["model", "adapter", "data", "batch", "schedule", "optimizer", "guard", "checkpoint", "evaluation", "sample"];
     for section in sections {
         for field in known(&format!("{section}.zzz=1")).split(", ") {
             assert!(page.contains(&format!("`{section}.{field}`")), "{section}.{field} is not on the page");

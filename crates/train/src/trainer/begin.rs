@@ -5,7 +5,7 @@ use std::path::Path;
 use gptneo_checkpoint::Checkpoint;
 use gptneo_device::train::TrainDevice;
 use gptneo_model::training::{Initial, Network};
-use gptneo_model::{Config, TensorSource};
+use gptneo_model::{Adapter, Config, TensorSource};
 use gptneo_runs::{Event, Level, Started};
 
 use super::{Parts, Resume, Trainer, check, checkpoints, log_file};
@@ -13,7 +13,7 @@ use crate::error::TrainError;
 use crate::log::Log;
 use crate::optimizer::{Optimizer, StateTensor};
 use crate::plan::options;
-use crate::recipe::{Initialisation, Recipe};
+use crate::recipe::{Initialisation, Recipe, Start};
 use crate::saver::{OPTIMIZER, Saver};
 use crate::state::State;
 use crate::store::{Found, Store, read_state};
@@ -45,11 +45,16 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         if resume == Resume::Never && (log_file(&recipe.output).exists() || !store.list()?.is_empty()) {
             return Err(TrainError::Exists { path: recipe.output });
         }
-        let network = Network::new(device, config, options(&recipe))?;
+        let options = options(&recipe, &config)?;
+        let network = Network::new(device, config, options)?;
         let optimizer =
             Optimizer::new(network.device(), recipe.optimizer, network.layout(), ranks.rank(), ranks.size())?;
         let share_of_peak = peak.map(|peak| operations_per_token(network.config(), recipe.data.sequence) / peak);
-        let saver = Saver::new(store, recipe.checkpoint, extra);
+        let base = match &recipe.model.start {
+            Start::Weights(name) => Some(name.clone()),
+            Start::Shape(_) | Start::ConfigFile(_) | Start::Config(_) => None,
+        };
+        let saver = Saver::new(store, recipe.checkpoint, extra, base);
         let mut trainer = Self {
             recipe,
             network,
@@ -120,21 +125,46 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
 
     /// The first weights, and a state of nothing done.
     pub(super) fn begin(&mut self) -> Result<(), TrainError> {
+        self.first_weights()?;
+        self.network.initialise_adapters(self.recipe.seed);
+        let (device, layout, _) = self.network.parts();
+        let (rank, size) = (self.ranks.rank(), self.ranks.size());
+        self.optimizer = Optimizer::new(device, self.recipe.optimizer, layout, rank, size)?;
+        self.state = State { recipe: self.recipe.essence()?, data: self.examples.fingerprint(), ..State::default() };
+        Ok(())
+    }
+
+    /// Draws the weights that the run begins with, or takes those given.
+    fn first_weights(&mut self) -> Result<(), TrainError> {
         match self.first {
             First::Random(how) => {
                 let initial = match how {
                     Initialisation::Original => Initial::Original,
                     Initialisation::Transformers => Initial::Transformers,
                 };
-                self.network.initialise(initial, self.recipe.seed)?;
+                Ok(self.network.initialise(initial, self.recipe.seed)?)
             }
-            First::Weights(source) => self.network.load(source, &mut |_| ())?,
+            First::Weights(source) => Ok(self.network.load(source, &mut |_| ())?),
         }
-        let (device, layout, _) = self.network.parts();
-        let (rank, size) = (self.ranks.rank(), self.ranks.size());
-        self.optimizer = Optimizer::new(device, self.recipe.optimizer, layout, rank, size)?;
-        self.state = State { recipe: self.recipe.essence()?, data: self.examples.fingerprint(), ..State::default() };
-        Ok(())
+    }
+
+    /// Takes the weights of a checkpoint.
+    fn saved_weights(&mut self, found: &Found) -> Result<(), TrainError> {
+        if self.recipe.adapter.is_some() {
+            // The model beside it is in no checkpoint.
+            self.first_weights()?;
+            let adapter = Adapter::open(self.network.device(), &found.path, self.network.config())?;
+            return Ok(self.network.load_adapter(&adapter)?);
+        }
+        let source = gptneo_model::open(&found.path)?;
+        if source.config() != self.network.config() {
+            return Err(TrainError::OtherRun {
+                path: found.path.clone(),
+                what: "another model",
+                difference: "its config.json has another architecture than the recipe".into(),
+            });
+        }
+        Ok(self.network.load(&source, &mut |_| ())?)
     }
 
     /// Puts the run where a checkpoint stands.
@@ -155,15 +185,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
                 difference: "its shards have another hash; go on with the same shards, or begin anew elsewhere".into(),
             });
         }
-        let source = gptneo_model::open(&found.path)?;
-        if source.config() != self.network.config() {
-            return Err(TrainError::OtherRun {
-                path: found.path.clone(),
-                what: "another model",
-                difference: "its config.json has another architecture than the recipe".into(),
-            });
-        }
-        self.network.load(&source, &mut |_| ())?;
+        self.saved_weights(found)?;
         let file = found.path.join(OPTIMIZER);
         let moments = Checkpoint::open(&file)?;
         let (device, layout, _) = self.network.parts();

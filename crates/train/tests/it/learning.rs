@@ -87,6 +87,10 @@ impl Examples for Poisoned {
         Ok(if hit { rows.with_targets(|_| 17) } else { rows })
     }
 
+    fn pass(&self) -> Option<u64> {
+        self.data.pass()
+    }
+
     fn documents(&self, sequences: Range<u64>, limit: usize) -> Result<Vec<String>, TrainError> {
         self.data.documents(sequences, limit)
     }

@@ -31,6 +31,10 @@ impl Examples for Rule {
         Ok(rows)
     }
 
+    fn pass(&self) -> Option<u64> {
+        None
+    }
+
     fn documents(&self, _: Range<u64>, _: usize) -> Result<Vec<String>, TrainError> {
         Ok(Vec::new())
     }

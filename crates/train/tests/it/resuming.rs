@@ -25,6 +25,10 @@ impl Examples for Stopping {
         self.data.rows(sequences)
     }
 
+    fn pass(&self) -> Option<u64> {
+        self.data.pass()
+    }
+
     fn documents(&self, sequences: std::ops::Range<u64>, limit: usize) -> Result<Vec<String>, TrainError> {
         self.data.documents(sequences, limit)
     }

@@ -12,7 +12,7 @@ use gptneo_runs::{Event, Observer};
 use gptneo_text::shards::{Manifest, Settings, ShardWriter, SourceEntry, Split, Stamp, TokenizerEntry};
 use gptneo_train::files::{Disk, Files};
 use gptneo_train::log::without_clock;
-use gptneo_train::recipe::Initialisation;
+use gptneo_train::recipe::{Initialisation, Start};
 use gptneo_train::{Data, Ended, Examples, First, Parts, Recipe, Resume, TrainError, Trainer};
 use tempfile::TempDir;
 
@@ -57,9 +57,18 @@ impl World {
     }
 
     pub(crate) fn recipe(&self, name: &str, overrides: &[&str]) -> Recipe {
+        self.recipe_of("config = \"config.json\"", name, overrides)
+    }
+
+    /// A recipe that begins with the last checkpoint of a run.
+    pub(crate) fn recipe_from(&self, base: &str, name: &str, overrides: &[&str]) -> Recipe {
+        self.recipe_of(&format!("from = {:?}", self.last_checkpoint(base)), name, overrides)
+    }
+
+    fn recipe_of(&self, model: &str, name: &str, overrides: &[&str]) -> Recipe {
         let (shards, output) = (self.folder.path().join("shards"), self.output(name));
         let text = format!(
-            "name = \"test\"\nseed = 7\noutput = {output:?}\n[model]\nconfig = \"config.json\"\n[data]\ntrain = [{shards:?}]\n\
+            "name = \"test\"\nseed = 7\noutput = {output:?}\n[model]\n{model}\n[data]\ntrain = [{shards:?}]\n\
              held_out = [{shards:?}]\nsequence = 12\n[batch]\nsequences = 6\nmicro = 2\n[schedule]\nsteps = 12\nwarmup = 2\n\
              [optimizer]\nlr = 0.01\n[checkpoint]\nevery = 4\nkeep = 2\n[evaluation]\nevery = 6\n"
         );
@@ -85,17 +94,33 @@ impl World {
         Outcome { ended, events: notes.0 }
     }
 
+    /// A run of another architecture on examples.
+    pub(crate) fn run_config(
+        &self,
+        config: &str,
+        recipe: &Recipe,
+        resume: Resume,
+        stop: &AtomicBool,
+        examples: Box<dyn Examples>,
+    ) -> Outcome {
+        let mut notes = Notes::default();
+        let ended = run_of(config, recipe, resume, Arc::new(Disk), stop, examples, Box::new(Single), &mut notes);
+        Outcome { ended, events: notes.0 }
+    }
+
     /// The log of a run without its clock.
     pub(crate) fn log(&self, name: &str) -> String {
         without_clock(&std::fs::read_to_string(self.output(name).join("log.jsonl")).unwrap()).unwrap()
     }
 
+    pub(crate) fn last_checkpoint(&self, name: &str) -> PathBuf {
+        let steps = std::fs::read_dir(self.output(name).join("checkpoints")).unwrap().map(|e| e.unwrap().path());
+        steps.max().unwrap()
+    }
+
     /// Digests of the last checkpoint's files but the manifest.
     pub(crate) fn last(&self, name: &str) -> BTreeMap<String, String> {
-        let mut steps: Vec<_> =
-            std::fs::read_dir(self.output(name).join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
-        steps.sort();
-        let files = std::fs::read_dir(steps.last().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+        let files = std::fs::read_dir(self.last_checkpoint(name)).unwrap().map(|entry| entry.unwrap().path());
         files
             .map(|path| {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -116,6 +141,24 @@ pub(crate) fn run_rank(
     ranks: Box<dyn Collective<Cpu>>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
+    run_of(CONFIG, recipe, resume, files, stop, examples, ranks, observer)
+}
+
+#[expect(clippy::too_many_arguments, reason = "what a run is given")]
+fn run_of(
+    config: &str,
+    recipe: &Recipe,
+    resume: Resume,
+    files: Arc<dyn Files>,
+    stop: &AtomicBool,
+    examples: Box<dyn Examples>,
+    ranks: Box<dyn Collective<Cpu>>,
+    observer: &mut dyn Observer,
+) -> Result<Ended, TrainError> {
+    let base = match &recipe.model.start {
+        Start::Weights(folder) => Some(gptneo_model::open(Path::new(folder))?),
+        _ => None,
+    };
     let cpu = || Ok(Cpu::new(CpuOptions { threads: Some(1), isa: None }).unwrap());
     let parts = Parts {
         device: cpu()?,
@@ -129,8 +172,8 @@ pub(crate) fn run_rank(
         observer,
         peak: None,
     };
-    let first = First::Random(Initialisation::Original);
-    Trainer::new(recipe.clone(), Config::from_json(CONFIG.as_bytes()).unwrap(), first, resume, parts)?.run(stop)
+    let first = base.as_ref().map_or(First::Random(Initialisation::Original), |source| First::Weights(source));
+    Trainer::new(recipe.clone(), Config::from_json(config.as_bytes()).unwrap(), first, resume, parts)?.run(stop)
 }
 
 /// Sentences that count upwards in steps of one to three, which a small network learns soon.

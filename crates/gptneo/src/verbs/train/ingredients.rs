@@ -5,14 +5,16 @@ use gptneo_model::{Config, shapes};
 use gptneo_text::Tokenizer;
 use gptneo_text::shards::{Amount, write_whole};
 use gptneo_train::recipe::{Part, Start};
-use gptneo_train::{Data, First, Recipe};
+use gptneo_train::{Data, Examples, First, Recipe};
 
-use crate::args::TrainArgs;
+use crate::args::RunFlags;
 use crate::failure::Failure;
 use crate::open::{self, Opened};
 use crate::terminal;
 use crate::verbs::World;
 use crate::verbs::data::{self, Bar};
+
+use super::responses;
 
 /// Tokens in a shard that is made here.
 const SHARD_TOKENS: u64 = 100_000_000;
@@ -23,6 +25,7 @@ pub(super) struct Ingredients {
     pub(super) recipe: Recipe,
     pub(super) config: Config,
     pub(super) model: Model,
+    pub(super) examples: Box<dyn Examples>,
     pub(super) tokenizer: Option<Tokenizer>,
     /// The tokenizer's files.
     pub(super) extra: Vec<(String, Vec<u8>)>,
@@ -46,11 +49,11 @@ impl Model {
 
 impl Ingredients {
     /// Finds or makes them.
-    pub(super) fn gather(mut recipe: Recipe, args: &TrainArgs, world: &World) -> Result<Self, Failure> {
+    pub(super) fn gather(mut recipe: Recipe, flags: &RunFlags, world: &World) -> Result<Self, Failure> {
         let random = || Model::Random(First::Random(recipe.model.init));
         let (config, model) = match &recipe.model.start {
             Start::Weights(name) => {
-                let opened = open::open(Some(name), &args.hub, world.environment, &world.interrupt)?;
+                let opened = open::open(Some(name), &flags.hub, world.environment, &world.interrupt)?;
                 (opened.config().clone(), Model::Given(Box::new(opened)))
             }
             Start::Shape(name) => {
@@ -65,21 +68,35 @@ impl Ingredients {
             }
         };
         let tokenizer = match (&recipe.model.tokenizer, &model) {
-            (Some(name), _) => Some(open::tokenizer(Some(name), &args.hub, world.environment, &world.interrupt)?),
+            (Some(name), _) => Some(open::tokenizer(Some(name), &flags.hub, world.environment, &world.interrupt)?),
             (None, Model::Given(opened)) => opened.tokenizer()?,
             (None, Model::Random(_)) => None,
         };
-        let tokenizer =
-            if recipe.data.sources.is_empty() { tokenizer } else { Some(shards(&mut recipe, tokenizer, args, world)?) };
-        let data = Data::open(&recipe.data, recipe.seed)?;
-        if data.vocab_size() > config.vocab {
+        let mut tokenizer = tokenizer;
+        if !recipe.data.sources.is_empty() {
+            tokenizer = Some(shards(&mut recipe, tokenizer, flags, world)?);
+        }
+        let (examples, vocab): (Box<dyn Examples>, usize) = if recipe.data.examples.is_empty() {
+            let data = Data::open(&recipe.data, recipe.seed)?;
+            let vocab = data.vocab_size();
+            (Box::new(data), vocab)
+        } else {
+            let Some(tokenizer) = &tokenizer else {
+                return Err(
+                    Failure::usage("`data.examples` needs a tokenizer").hint("set model.tokenizer to its folder")
+                );
+            };
+            (Box::new(responses::read(&recipe, tokenizer, flags, world)?), tokenizer.vocab_size())
+        };
+        if vocab > config.vocab {
             return Err(Failure::usage(format!(
-                "the shards have ids up to {}, but the model knows {} tokens",
-                data.vocab_size() - 1,
+                "the text has ids up to {}, but the model knows {} tokens",
+                vocab - 1,
                 config.vocab
             ))
             .hint("tokenize with the model's tokenizer, or set the vocabulary in `model.config`"));
         }
+        recipe.count_steps(examples.pass()).map_err(|error| Failure::usage(error.to_string()))?;
         if recipe.sample.every > 0 && tokenizer.is_none() {
             return Err(Failure::usage("`sample.every` needs a tokenizer").hint("set model.tokenizer to its folder"));
         }
@@ -87,7 +104,7 @@ impl Ingredients {
             let file = |name: &str, text: String| (name.to_owned(), text.into_bytes());
             vec![file("tokenizer.json", tokenizer.json()), file("tokenizer_config.json", tokenizer.config_json())]
         });
-        Ok(Self { recipe, config, model, tokenizer, extra })
+        Ok(Self { recipe, config, model, examples, tokenizer, extra })
     }
 }
 
@@ -95,11 +112,11 @@ impl Ingredients {
 fn shards(
     recipe: &mut Recipe,
     tokenizer: Option<Tokenizer>,
-    args: &TrainArgs,
+    flags: &RunFlags,
     world: &World,
 ) -> Result<Tokenizer, Failure> {
-    let sources = data::find(&recipe.data.sources, None, &args.hub, world)?;
-    let workers = data::workers(args.machine.threads, world)?;
+    let sources = data::find(&recipe.data.sources, None, &flags.hub, world)?;
+    let workers = data::workers(flags.machine.threads, world)?;
     let _heeded = world.interrupt.heed();
     let tokenizer = match tokenizer {
         Some(tokenizer) => tokenizer,
