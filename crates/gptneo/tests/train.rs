@@ -80,6 +80,43 @@ fn a_recipe_trains_a_model_that_runs() {
 }
 
 #[test]
+fn a_run_is_recorded_and_goes_on_under_its_name() {
+    let world = World::new();
+    let (home, board) = (world.output("home"), world.output("board"));
+    let train = |flags: &[&str]| {
+        let program = flags.iter().fold(world.program("run"), |program, flag| program.arg(*flag));
+        program.env("GPTNEO_HOME", home.as_os_str()).run()
+    };
+    let runs = |args: &[&str]| {
+        let program = Program::new(["runs"].iter().chain(args).copied());
+        program.env("GPTNEO_HOME", home.as_os_str()).run()
+    };
+    let finished = train(&["--tensorboard", board.to_str().unwrap()]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let shown = runs(&["show", "hens", "--json"]).json();
+    assert_eq!((&shown["state"], &shown["last_step"]), (&"finished".into(), &60.into()), "{shown}");
+    assert_eq!(shown["settings"]["optimizer.lr"], "0.003");
+    assert!(shown["tokenizer_hash"].is_string() && shown["data_hash"].is_string(), "{shown}");
+    let files = |at: &Path| fs::read_dir(at).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let events = files(&board).iter().flat_map(|folder| files(folder)).count();
+    assert!(events >= 1, "no event files in {}", board.display());
+
+    // The last checkpoint is lost: the run goes back, and is still the same one.
+    fs::remove_dir_all(world.output("run").join("checkpoints/step-00000060")).unwrap();
+    let again = train(&["--resume", "auto"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let listed = runs(&["list", "--json"]).json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["runs"][0]["last_step"], 60);
+
+    let alone = world.program("alone").arg("--no-store").env("GPTNEO_HOME", world.output("none").as_os_str()).run();
+    assert_eq!(alone.code, Some(0), "{}", alone.stderr);
+    assert!(!world.output("none").exists());
+    let no_terminal = world.program("tui").arg("--tui").run();
+    assert_eq!((no_terminal.code, no_terminal.stderr.contains("terminal")), (Some(2), true), "{}", no_terminal.stderr);
+}
+
+#[test]
 fn the_plan_is_told_without_a_run() {
     let world = World::new();
     let told = world.program("plan").arg("--plan").run();

@@ -10,7 +10,7 @@ use super::{HubArgs, MachineArgs};
 const EXAMPLES: &str = "\
 A recipe says what is trained, on what and how; recipes/README.md describes its \
 fields. Ctrl-C (or SIGTERM) saves and stops; --resume auto goes on, to the same \
-bits as if nothing had happened.
+bits as if nothing had happened. `gptneo runs` tells how runs went.
 
 Examples:
   gptneo train recipes/quickstart.toml
@@ -44,6 +44,32 @@ pub(crate) struct RunFlags {
     /// Say what memory the run takes, and stop
     #[arg(long, help_heading = "Run")]
     pub(crate) plan: bool,
+
+    /// A dashboard on the terminal: curves, samples, messages
+    #[arg(long, help_heading = "Watching")]
+    pub(crate) tui: bool,
+
+    /// The store of runs [default: the one that `gptneo runs` reads]
+    #[arg(long, value_name = "FILE", help_heading = "Watching")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Do not record the run in a store
+    #[arg(long, conflicts_with_all = ["store", "tensorboard", "mlflow", "comet"], help_heading = "Watching")]
+    pub(crate) no_store: bool,
+
+    /// Write TensorBoard event files below this folder too
+    #[arg(long, value_name = "DIR", help_heading = "Watching")]
+    pub(crate) tensorboard: Option<PathBuf>,
+
+    /// Report to an MLflow server too [default URL: MLFLOW_TRACKING_URI]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          help_heading = "Watching")]
+    pub(crate) mlflow: Option<String>,
+
+    /// Report to Comet too [default URL: COMET_URL_OVERRIDE, else https://www.comet.com]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          help_heading = "Watching")]
+    pub(crate) comet: Option<String>,
 
     #[command(flatten)]
     pub(crate) machine: MachineArgs,

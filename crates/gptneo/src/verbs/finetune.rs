@@ -42,7 +42,7 @@ pub(crate) fn run(args: &FinetuneArgs, world: &World) -> Result<(), Failure> {
         return terminal::line(recipe.trim_end());
     }
     let recipe = Recipe::parse(&recipe, &args.run.set).map_err(|error| Failure::usage(error.to_string()))?;
-    train::make(recipe, &args.run, "the same command with --resume auto", world)
+    train::make(recipe, "finetune", &args.run, "the same command with --resume auto", world)
 }
 
 /// The recipe that the flags describe, for a model of so many positions.

@@ -7,6 +7,8 @@ mod plot;
 mod show;
 mod watch;
 
+pub(crate) use deliver::sink;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &RunsArgs, world: &World) -> Result<(), Failure> {
 }
 
 /// Where the store is.
-fn place(given: Option<&PathBuf>, world: &World) -> Result<PathBuf, Failure> {
+pub(crate) fn place(given: Option<&PathBuf>, world: &World) -> Result<PathBuf, Failure> {
     let place = given.cloned().or_else(|| world.environment.runs_store());
     place.ok_or_else(|| Failure::usage("there is no HOME to keep runs in: name a place with --store or GPTNEO_HOME"))
 }

@@ -1,28 +1,33 @@
 //! `gptneo train`: a recipe becomes a plan, the plan is told, and the run is made.
 
 mod ingredients;
+mod recording;
 mod responses;
 mod room;
 mod watcher;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gptneo_device::Single;
+use gptneo_device::{Device, Single};
 use gptneo_kernels::measure;
+use gptneo_runs::{NewRun, State};
 use gptneo_train::files::Disk;
 use gptneo_train::recipe::Start;
 use gptneo_train::{Ended, Parts, Recipe, RecipeError, TrainError, Trainer};
 use serde::Serialize;
 
-use crate::args::{RunFlags, TrainArgs};
+use crate::args::{Destination, RunFlags, SinkArgs, TrainArgs};
 use crate::failure::{Failure, Kind};
 use crate::load::cpu;
 use crate::memory as machine;
 use crate::terminal;
-use crate::verbs::World;
+use crate::verbs::{World, runs};
+use crate::watch::Tui;
 use ingredients::Ingredients;
+use recording::{Plan, Recording};
 use watcher::Watcher;
 
 /// No recipe of a person is longer.
@@ -46,11 +51,12 @@ struct Report {
 
 pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
     let recipe = recipe(&args.recipe, &args.run.set)?;
-    make(recipe, &args.run, &format!("gptneo train {} --resume auto", args.recipe.display()), world)
+    make(recipe, "train", &args.run, &format!("gptneo train {} --resume auto", args.recipe.display()), world)
 }
 
-/// Makes the run that a recipe describes; `again` is the command that goes on with one that was stopped.
-pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World) -> Result<(), Failure> {
+/// Makes the run that a recipe describes; `kind` is what the store calls it, `again` the command that goes on with one that
+/// was stopped.
+pub(crate) fn make(recipe: Recipe, kind: &str, flags: &RunFlags, again: &str, world: &World) -> Result<(), Failure> {
     let Ingredients { recipe, config, model, examples, tokenizer, extra } = Ingredients::gather(recipe, flags, world)?;
     let (recipe, config) = (&recipe, &config);
     let device = cpu(&flags.machine, world.environment)?;
@@ -65,7 +71,10 @@ pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World)
 
     let begun = Instant::now();
     let _heeded = world.interrupt.heed();
-    let mut watcher = Watcher::new();
+    let hash = tokenizer.as_ref().map(|tokenizer| hex(&tokenizer.fingerprint()));
+    let entry = || recording::entry(recipe, kind, device.describe(), examples.fingerprint(), hash, world.environment);
+    let recording = Recording::new(recorded(recipe, flags, entry, world)?);
+    let mut watcher = Watcher::new(dashboard(flags, world)?, recording);
     let parts = Parts {
         device,
         ranks: Box::new(Single),
@@ -81,12 +90,15 @@ pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World)
         observer: &mut watcher,
         peak: Some(peak),
     };
-    let mut trainer = Trainer::new(recipe.clone(), config.clone(), model.first(), flags.resume.into(), parts)?;
-    let ended = trainer.run(&world.interrupt.flag());
-    let (step, tokens) = (trainer.state().step, trainer.state().tokens);
-    drop(trainer);
-    watcher.finish();
-    let checkpoint = match ended? {
+    let trained = Trainer::new(recipe.clone(), config.clone(), model.first(), flags.resume.into(), parts)
+        .and_then(|mut trainer| Ok((trainer.run(&world.interrupt.flag())?, trainer.state().clone())));
+    watcher.finish(match &trained {
+        Ok((Ended::Finished { .. }, _)) => State::Finished,
+        Ok((Ended::Stopped { .. }, _)) => State::Stopped,
+        Err(_) => State::Failed,
+    });
+    let (ended, state) = trained?;
+    let checkpoint = match ended {
         Ended::Finished { checkpoint } => checkpoint,
         Ended::Stopped { step } => {
             let text = format!("stopped and saved after step {step}");
@@ -96,8 +108,8 @@ pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World)
     let report = Report {
         name: recipe.name.clone(),
         output: recipe.output.display().to_string(),
-        steps: step,
-        tokens,
+        steps: state.step,
+        tokens: state.tokens,
         loss: watcher.last_loss(),
         held_out_bits_per_byte: watcher.last_bits_per_byte(),
         checkpoint: checkpoint.map(|path| path.display().to_string()),
@@ -110,6 +122,55 @@ pub(crate) fn make(recipe: Recipe, flags: &RunFlags, again: &str, world: &World)
         peak_rss_bytes: machine::peak(),
     };
     if flags.json { terminal::json(&report) } else { page(&report, &watcher) }
+}
+
+/// The dashboard, if it was asked for.
+fn dashboard(flags: &RunFlags, world: &World) -> Result<Option<Tui>, Failure> {
+    if !flags.tui {
+        return Ok(None);
+    }
+    if !terminal::watched() {
+        return Err(Failure::usage("a dashboard needs a terminal: leave --tui out"));
+    }
+    let pressed = world.interrupt.flag();
+    let stop = move || pressed.store(true, Ordering::SeqCst);
+    Tui::start(stop).map(Some).map_err(|error| Failure::new(Kind::Io, format!("cannot use the terminal: {error}")))
+}
+
+/// Where the run is recorded and told to, unless flags say nowhere.
+fn recorded(
+    recipe: &Recipe,
+    flags: &RunFlags,
+    entry: impl FnOnce() -> NewRun,
+    world: &World,
+) -> Result<Option<Plan>, Failure> {
+    if flags.no_store {
+        return Ok(None);
+    }
+    let address = |url: &String| (!url.is_empty()).then(|| url.clone());
+    let asked = [
+        (flags.tensorboard.is_some(), Destination::Tensorboard, None),
+        (flags.mlflow.is_some(), Destination::Mlflow, flags.mlflow.as_ref().and_then(address)),
+        (flags.comet.is_some(), Destination::Comet, flags.comet.as_ref().and_then(address)),
+    ];
+    let mut sinks = Vec::new();
+    for (_, to, address) in asked.into_iter().filter(|(asked, ..)| *asked) {
+        let args = SinkArgs { dir: flags.tensorboard.clone(), address, ..SinkArgs::default() };
+        sinks.push(runs::sink(to, &args, world.environment)?);
+    }
+    let store = match runs::place(flags.store.as_ref(), world) {
+        Ok(store) => store,
+        Err(failure) if sinks.is_empty() => {
+            terminal::warn(&format!("this run is not recorded: {}", failure.message()));
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    };
+    Ok(Some(Plan { store, run: entry(), sinks, folder: recipe.output.clone() }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn recipe(path: &Path, overrides: &[String]) -> Result<Recipe, Failure> {

@@ -74,7 +74,7 @@ fn tell(store: &mut Store, run: &Run, sink: &mut dyn Sink) -> Result<(), Failure
 }
 
 /// The sink that flags and environment describe.
-fn sink(to: Destination, args: &SinkArgs, environment: Environment) -> Result<Box<dyn Sink>, Failure> {
+pub(crate) fn sink(to: Destination, args: &SinkArgs, environment: Environment) -> Result<Box<dyn Sink>, Failure> {
     let given = |flag: &Option<String>, variable: &str| flag.clone().or_else(|| environment.lookup(variable));
     match to {
         Destination::Tensorboard => {
