@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// Why a verb ended early.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     kind: Kind,
     message: String,
@@ -120,6 +120,13 @@ impl Failure {
             let _ = write!(text, "\n  {} {}", terminal::bold("try:"), hint.replace('\n', "\n       "));
         }
         text
+    }
+
+    /// The same, as one rank of several tells it.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn within_rank(&self, rank: usize) -> Self {
+        let message = format!("rank {rank}: {}", self.message);
+        Self { message, ..self.clone() }
     }
 
     /// Tells the user, and gives the exit code.

@@ -15,8 +15,9 @@ use crate::args::HubArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::pocket;
 use crate::pulling;
-use crate::source;
+use crate::source::{self, Place};
 
 /// Weights of random models are the same everywhere.
 const RANDOM_SEED: u64 = 0;
@@ -31,7 +32,11 @@ pub(crate) struct Opened {
 
 #[derive(Debug)]
 enum Tensors {
-    Checkpoint { path: PathBuf, source: Box<CheckpointSource> },
+    /// A checkpoint, and where it lies: nowhere but in this program, if it is the one that is built in.
+    Checkpoint {
+        path: Option<PathBuf>,
+        source: Box<CheckpointSource>,
+    },
     Random(RandomSource),
 }
 
@@ -43,11 +48,12 @@ pub(crate) fn open(
     interrupt: &Interrupt,
 ) -> Result<Opened, Failure> {
     let tensors = match source::place(name, hub.revision.as_deref())? {
-        ModelName::Path(path) => checkpoint(path)?,
-        ModelName::Hub(id) => checkpoint(fetched(&id, hub, environment, interrupt)?)?,
-        ModelName::Random(config) => Tensors::Random(RandomSource::new(*config, RANDOM_SEED)),
+        Place::Pocket => Tensors::Checkpoint { path: None, source: Box::new(pocket::open()?) },
+        Place::Named(ModelName::Path(path)) => checkpoint(path)?,
+        Place::Named(ModelName::Hub(id)) => checkpoint(fetched(&id, hub, environment, interrupt)?)?,
+        Place::Named(ModelName::Random(config)) => Tensors::Random(RandomSource::new(*config, RANDOM_SEED)),
     };
-    Ok(Opened { name: name.unwrap_or_default().to_owned(), tensors })
+    Ok(Opened { name: name.unwrap_or(pocket::NAME).to_owned(), tensors })
 }
 
 /// Finds a model that is here already.
@@ -65,7 +71,7 @@ fn fetched(id: &ModelId, hub: &HubArgs, environment: Environment, interrupt: &In
 
 fn checkpoint(path: PathBuf) -> Result<Tensors, Failure> {
     let source = Box::new(gptneo_model::open(&path)?);
-    Ok(Tensors::Checkpoint { path, source })
+    Ok(Tensors::Checkpoint { path: Some(path), source })
 }
 
 impl Opened {
@@ -85,7 +91,7 @@ impl Opened {
     /// Where it lies, if it lies anywhere.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.tensors {
-            Tensors::Checkpoint { path, .. } => Some(path),
+            Tensors::Checkpoint { path, .. } => path.as_deref(),
             Tensors::Random(_) => None,
         }
     }
@@ -112,9 +118,10 @@ impl Opened {
     /// If one did and is broken.
     pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>, Failure> {
         let Tensors::Checkpoint { path, source } = &self.tensors else { return Ok(None) };
-        match source.checkpoint().gguf() {
-            Some(metadata) => Ok(gguf_tokenizer(metadata)?),
-            None => match Tokenizer::open(folder(path)) {
+        match (source.checkpoint().gguf(), path) {
+            (Some(metadata), _) => Ok(gguf_tokenizer(metadata)?),
+            (None, None) => Ok(None),
+            (None, Some(path)) => match Tokenizer::open(folder(path)) {
                 Ok(tokenizer) => Ok(Some(tokenizer)),
                 Err(TextError::NoTokenizer { .. }) => half_a_tokenizer(folder(path)).map_or(Ok(None), Err),
                 Err(error) => Err(Failure::from(error).within(&folder(path).display().to_string())),
@@ -134,9 +141,13 @@ pub(crate) fn tokenizer(
     interrupt: &Interrupt,
 ) -> Result<Tokenizer, Failure> {
     let path = match source::place(name, hub.revision.as_deref())? {
-        ModelName::Path(path) => path,
-        ModelName::Hub(id) => fetched(&id, hub, environment, interrupt)?,
-        ModelName::Random(_) => {
+        Place::Pocket => {
+            let pocket = open(Some(pocket::NAME), hub, environment, interrupt)?;
+            return pocket.tokenizer()?.ok_or_else(|| Failure::bad_file("the built-in model has no tokenizer"));
+        }
+        Place::Named(ModelName::Path(path)) => path,
+        Place::Named(ModelName::Hub(id)) => fetched(&id, hub, environment, interrupt)?,
+        Place::Named(ModelName::Random(_)) => {
             let name = name.unwrap_or_default();
             return Err(Failure::usage(format!("{name} has no tokenizer: its weights are random")));
         }

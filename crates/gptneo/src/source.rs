@@ -6,23 +6,35 @@ use gptneo_hub::{Hub, HubSettings, ModelId, Token};
 use crate::args::HubArgs;
 use crate::environment::Environment;
 use crate::failure::{Failure, Kind};
+use crate::pocket;
 
-const FORMS: &str = "-m EleutherAI/gpt-neo-125m   (a model of the hub: downloaded once, then kept)
+const FORMS: &str = "-m pocket                    (the model that is built in: short stories)
+-m EleutherAI/gpt-neo-125m   (a model of the hub: downloaded once, then kept)
 -m ./directory               (Hugging Face layout: config.json, weights, tokenizer)
 -m model.gguf                (one file)
 -m random:gpt-neo-125m       (random weights of a published shape, for benchmarks)";
 
-/// Reads `-m`; `revision` is for models of the hub.
+/// Where a model is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In this program.
+    Pocket,
+    /// Elsewhere.
+    Named(ModelName),
+}
+
+/// Reads `-m`: the model that is built in, where nothing is named. `revision` is for models of the hub.
 ///
 /// # Errors
-/// Exit code 2 if nothing is named or the name cannot be one, 3 if a path does not exist.
-pub(crate) fn place(model: Option<&str>, revision: Option<&str>) -> Result<ModelName, Failure> {
-    let Some(name) = model else {
-        return Err(Failure::usage("no model is named, and none is built in").hint(FORMS));
-    };
+/// Exit code 2 if the name cannot be one, 3 if a path does not exist.
+pub(crate) fn place(model: Option<&str>, revision: Option<&str>) -> Result<Place, Failure> {
+    let name = model.unwrap_or(pocket::NAME);
+    if name == pocket::NAME {
+        return Ok(Place::Pocket);
+    }
     match ModelName::parse(name) {
-        Ok(ModelName::Hub(_)) => Ok(ModelName::Hub(at_revision(name, revision).parse()?)),
-        Ok(place) => Ok(place),
+        Ok(ModelName::Hub(_)) => Ok(Place::Named(ModelName::Hub(at_revision(name, revision).parse()?))),
+        Ok(place) => Ok(Place::Named(place)),
         Err(error) => {
             let failure = Failure::from(error);
             Err(if failure.kind() == Kind::Usage { failure.hint(FORMS) } else { failure })
@@ -66,9 +78,10 @@ mod tests {
 
     fn check(name: &str, wanted: Result<&str, Kind>) {
         let found = match place(Some(name), Some("v1")) {
-            Ok(ModelName::Path(_)) => Ok("path".to_owned()),
-            Ok(ModelName::Hub(id)) => Ok(id.to_string()),
-            Ok(ModelName::Random(_)) => Ok("random".to_owned()),
+            Ok(Place::Pocket) => Ok("built in".to_owned()),
+            Ok(Place::Named(ModelName::Path(_))) => Ok("path".to_owned()),
+            Ok(Place::Named(ModelName::Hub(id))) => Ok(id.to_string()),
+            Ok(Place::Named(ModelName::Random(_))) => Ok("random".to_owned()),
             Err(failure) => Err(failure.kind()),
         };
         assert_eq!(found, wanted.map(str::to_owned), "{name}");
@@ -86,7 +99,9 @@ mod tests {
         check("nowhere/deep/down", Err(Kind::Io));
         check("nowhere.gguf", Err(Kind::Io));
         check("", Err(Kind::Usage));
-        check("pocket", Err(Kind::Usage));
+        check("pocket", Ok("built in"));
+        assert!(matches!(place(None, None), Ok(Place::Pocket)));
+        check("./pocket", Err(Kind::Io));
         check("no model", Err(Kind::Usage));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gptneo_device::CacheType;
 use serde::Serialize;
@@ -55,8 +56,26 @@ pub(crate) fn dim(text: &str) -> String {
     styled("2", text)
 }
 
+/// Whether another process speaks for this one.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is said on standard error: rank 0 speaks for all.
+#[cfg(feature = "mpi")]
+pub(crate) fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+}
+
+/// Takes [`hush`] back: there is something that only this process knows.
+#[cfg(feature = "mpi")]
+pub(crate) fn speak() {
+    HUSHED.store(false, Ordering::Relaxed);
+}
+
 /// A line on standard error. If that is closed, nobody is there to be told.
 pub(crate) fn say(text: &str) {
+    if HUSHED.load(Ordering::Relaxed) {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -67,7 +86,7 @@ pub(crate) fn warn(text: &str) {
 
 /// Whether a person reads standard error.
 pub(crate) fn watched() -> bool {
-    io::stderr().is_terminal()
+    io::stderr().is_terminal() && !HUSHED.load(Ordering::Relaxed)
 }
 
 /// A line on standard output.

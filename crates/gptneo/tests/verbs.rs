@@ -20,6 +20,8 @@ mod hub;
 mod lora;
 #[path = "verbs/measure.rs"]
 mod measure;
+#[path = "verbs/pocket.rs"]
+mod pocket;
 mod runner;
 #[path = "verbs/runs.rs"]
 mod runs;

@@ -39,6 +39,6 @@ pub use fidelity::{Fidelity, fidelity};
 pub use language_model::{AdapterId, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
 pub use load::{LoadOptions, Loaded, Progress, load};
 pub use memory::{Memory, default_cache, memory};
-pub use open::{open, read_config};
+pub use open::{embedded, open, read_config};
 pub use source::{CheckpointSource, RandomSource, TensorSource};
 pub use storage::{Fallback, Storage};

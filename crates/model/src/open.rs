@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use gptneo_checkpoint::{Checkpoint, Format};
+use gptneo_device::Bytes;
 
 use crate::config::{Config, ConfigError};
 use crate::error::LoadError;
@@ -22,10 +23,20 @@ pub fn open(path: &Path) -> Result<CheckpointSource, LoadError> {
         return CheckpointSource::new(Checkpoint::open(path)?, config);
     }
     let checkpoint = Checkpoint::open(path)?;
-    let failed = |error| LoadError::Config { file: path.to_owned(), error };
     if checkpoint.format() != Format::Gguf {
-        return Err(failed(ConfigError::Unsupported("the file is named .gguf but is none".into())));
+        let error = ConfigError::Unsupported("the file is named .gguf but is none".into());
+        return Err(LoadError::Config { file: path.to_owned(), error });
     }
+    of_gguf(path, checkpoint)
+}
+
+/// Opens a GGUF file that the program carries within itself; `name` stands for its path in errors.
+pub fn embedded(name: &Path, bytes: Bytes) -> Result<CheckpointSource, LoadError> {
+    of_gguf(name, Checkpoint::embedded(name, bytes)?)
+}
+
+fn of_gguf(path: &Path, checkpoint: Checkpoint) -> Result<CheckpointSource, LoadError> {
+    let failed = |error| LoadError::Config { file: path.to_owned(), error };
     let config = gguf::config(&checkpoint).map_err(failed)?;
     CheckpointSource::new(checkpoint, config)
 }

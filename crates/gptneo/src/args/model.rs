@@ -11,7 +11,7 @@ use super::values::{self, DeviceChoice};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// A directory, a .gguf file, a hub id (owner/name), or random:SHAPE
+    /// A directory, a .gguf file, a hub id (owner/name), random:SHAPE, or pocket, which is built in [default: pocket]
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
 

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::load::{given, layer_type, planned};
 use crate::memory as machine;
 use crate::open::{Opened, open_here};
-use crate::source;
+use crate::source::{self, Place};
 use crate::terminal;
 use crate::verbs::World;
 
@@ -57,7 +57,7 @@ struct Row {
 
 pub(crate) fn run(args: &ShowArgs, world: &World) -> Result<(), Failure> {
     let name = args.id.as_deref().or(args.model.as_deref());
-    if let ModelName::Hub(id) = source::place(name, None)? {
+    if let Place::Named(ModelName::Hub(id)) = source::place(name, None)? {
         // Nothing is downloaded for a look.
         if source::hub(&HubArgs::default(), world.environment)?.locate(&id).is_none() {
             let failure = Failure::new(Kind::Io, format!("{id} is not in the cache, or not complete"));
@@ -115,7 +115,7 @@ fn report<'a>(opened: &'a Opened, context: usize, tokenizer: Option<usize>, memo
         window: windows.clone().max(),
         local_layers: windows.count(),
         tied: config.tied,
-        stored_type: opened.path().map(|_| layer_type(opened.source()).name()),
+        stored_type: (!opened.is_random()).then(|| layer_type(opened.source()).name()),
         stored_bytes: opened.stored_bytes(),
         tokenizer,
         context,

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use gptneo_device::{Device, Single};
+use gptneo_device::Device;
 use gptneo_kernels::measure;
-use gptneo_runs::{NewRun, State};
+use gptneo_runs::{NewRun, Origin, State};
 use gptneo_train::files::Disk;
 use gptneo_train::recipe::Start;
 use gptneo_train::{Ended, Parts, Recipe, RecipeError, TrainError, Trainer};
@@ -23,6 +23,7 @@ use crate::args::{Destination, RunFlags, SinkArgs, TrainArgs};
 use crate::failure::{Failure, Kind};
 use crate::load::cpu;
 use crate::memory as machine;
+use crate::ranks::Ranks;
 use crate::terminal;
 use crate::verbs::{World, runs};
 use crate::watch::Tui;
@@ -57,33 +58,54 @@ pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
 /// Makes the run that a recipe describes; `kind` is what the store calls it, `again` the command that goes on with one that
 /// was stopped.
 pub(crate) fn make(recipe: Recipe, kind: &str, flags: &RunFlags, again: &str, world: &World) -> Result<(), Failure> {
-    let Ingredients { recipe, config, model, examples, tokenizer, extra } = Ingredients::gather(recipe, flags, world)?;
+    let ranks = Ranks::join(world.environment)?;
+    let outcome = made(recipe, kind, flags, again, world, &ranks);
+    ranks.end(outcome)
+}
+
+fn made(
+    recipe: Recipe,
+    kind: &str,
+    flags: &RunFlags,
+    again: &str,
+    world: &World,
+    ranks: &Ranks,
+) -> Result<(), Failure> {
+    let Ingredients { recipe, config, model, examples, tokenizer, extra } =
+        ranks.first_alone(|| Ingredients::gather(recipe, flags, world))?;
     let (recipe, config) = (&recipe, &config);
-    let device = cpu(&flags.machine, world.environment)?;
-    let plan = gptneo_train::plan(&device, config, recipe, 1)?;
-    room::tell(recipe, config, &plan, flags.plan)?;
+    let machine_args = ranks.machine(&flags.machine, world.environment)?;
+    let device = cpu(&machine_args, world.environment)?;
+    let plan = gptneo_train::plan(&device, config, recipe, ranks.size())?;
+    let leads = ranks.rank() == 0;
+    if leads {
+        room::tell(recipe, config, &plan, ranks.size(), flags.plan)?;
+    }
     if flags.plan {
         return Ok(());
     }
-    room::check(&device, config, recipe, &plan)?;
-    let peak = measure::f32_gflop_per_s(&device) * 1e9;
+    room::check(&device, config, recipe, &plan, ranks)?;
+    let peak = ranks.sum(measure::f32_gflop_per_s(&device) * 1e9)?;
     machine::forget_peak();
 
     let begun = Instant::now();
     let _heeded = world.interrupt.heed();
     let hash = tokenizer.as_ref().map(|tokenizer| hex(&tokenizer.fingerprint()));
-    let entry = || recording::entry(recipe, kind, device.describe(), examples.fingerprint(), hash, world.environment);
-    let recording = Recording::new(recorded(recipe, flags, entry, world)?);
-    let mut watcher = Watcher::new(dashboard(flags, world)?, recording);
+    let data = examples.fingerprint();
+    let origin = Origin { device: device.describe(), ranks: ranks.size() as u32, ..Origin::default() };
+    let origin = Origin { data_hash: Some(data), tokenizer_hash: hash, ..origin };
+    let entry = || recording::entry(recipe, kind, origin, world.environment);
+    let recording = Recording::new(if leads { recorded(recipe, flags, entry, world)? } else { None });
+    let mut watcher = Watcher::new(if leads { dashboard(flags, world)? } else { None }, recording);
     let parts = Parts {
         device,
-        ranks: Box::new(Single),
+        ranks: ranks.collective(),
         examples,
         files: Arc::new(Disk),
         tokenizer,
         extra,
         another_device: &mut || {
-            cpu(&flags.machine, world.environment)
+            cpu(&machine_args, world.environment)
                 .map_err(|failure| TrainError::Impossible(failure.message().to_owned()))
         },
         scores: None,
@@ -105,6 +127,9 @@ pub(crate) fn make(recipe: Recipe, kind: &str, flags: &RunFlags, again: &str, wo
             return Err(Failure::new(Kind::Interrupted, text).hint(again));
         }
     };
+    if !leads {
+        return Ok(());
+    }
     let report = Report {
         name: recipe.name.clone(),
         output: recipe.output.display().to_string(),

@@ -14,7 +14,7 @@ fn models(table: &mut Table) {
         table.add(format!("-m {name}"), Program::new(["run", "-p", "a", "-m", name]), code, says);
     };
     with("", 2, "it is empty");
-    with("pocket", 2, "there is no model named `pocket`");
+    with("pockets", 2, "there is no model named `pockets`");
     with("random:", 2, "there is no shape named ``");
     with("random:llama-7b", 2, "gpt-neo-125m");
     with("./nowhere", 3, "there is no file or directory ./nowhere");
@@ -27,11 +27,8 @@ fn models(table: &mut Table) {
     with("owner/na..me", 2, "no `..`");
     with("https://huggingface.co/gpt2", 3, "there is no file or directory");
     with(&"x".repeat(5000), 2, "it is too long");
-    let none = Program::new(["run", "-p", "a"]);
-    table.add("run without -m", none, 2, "no model is named, and none is built in");
-    for verb in ["chat", "score", "bench"] {
-        table.add(format!("{verb} without -m"), Program::new([verb]), 2, "no model is named");
-    }
+    let none = Program::new(["data", "tokenize", "a.txt", "-o", "shards"]);
+    table.add("shards of nobody's tokens", none, 2, "--model <MODEL>");
     let empty = table.path("empty-directory");
     std::fs::create_dir(&empty).unwrap();
     table.add("empty directory", Program::new(["run", "-p", "a", "-m"]).arg(&empty), 3, "config.json");

@@ -38,15 +38,8 @@ pub(super) struct Plan {
     pub(super) folder: PathBuf,
 }
 
-/// What the store is told of a run.
-pub(super) fn entry(
-    recipe: &Recipe,
-    kind: &str,
-    device: String,
-    data: String,
-    tokenizer: Option<String>,
-    environment: Environment,
-) -> NewRun {
+/// What the store is told of a run, beside what `origin` says of its device, data and ranks.
+pub(super) fn entry(recipe: &Recipe, kind: &str, origin: Origin, environment: Environment) -> NewRun {
     let table: Option<serde_json::Value> =
         recipe.text.parse::<toml::Table>().ok().and_then(|table| serde_json::to_value(table).ok());
     let folder = std::path::absolute(&recipe.output).unwrap_or_else(|_| recipe.output.clone());
@@ -59,12 +52,9 @@ pub(super) fn entry(
         steps: Some(recipe.schedule.steps),
         origin: Origin {
             code: concat!("gptneo ", env!("CARGO_PKG_VERSION")).to_owned(),
-            data_hash: Some(data),
-            tokenizer_hash: tokenizer,
             host: host(environment),
-            device,
-            ranks: 1,
             folder: Some(folder.display().to_string()),
+            ..origin
         },
     }
 }
