@@ -155,9 +155,9 @@ pub fn examples(job: &ExampleJob, watch: &dyn Watch) -> Result<ExampleSet> {
     };
     let mut set =
         ExampleSet { sources: job.sources.iter().map(|source| source.name.clone()).collect(), ..Default::default() };
-    let take = |made: Option<(u64, Result<Vec<(Split, Placed)>>)>| {
-        let Some((bytes, placed)) = made else { return Ok(()) };
-        for (split, placed) in placed? {
+    let take = |made: Option<(u64, Result<Divided>)>| {
+        let Some((bytes, divided)) = made else { return Ok(()) };
+        for (split, placed) in divided? {
             match split {
                 Split::Train => set.train.push(placed),
                 Split::HeldOut => set.held_out.push(placed),
@@ -174,7 +174,10 @@ pub fn examples(job: &ExampleJob, watch: &dyn Watch) -> Result<ExampleSet> {
     Ok(set)
 }
 
-fn batch_examples(job: &ExampleJob, batch: &Batch) -> Result<Vec<(Split, Placed)>> {
+/// Examples of a batch, and what each is for.
+type Divided = Vec<(Split, Placed)>;
+
+fn batch_examples(job: &ExampleJob, batch: &Batch) -> Result<Divided> {
     let source = &job.sources[batch.source];
     let mut placed = Vec::with_capacity(batch.records.len());
     for record in &batch.records {

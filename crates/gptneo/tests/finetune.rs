@@ -1,5 +1,5 @@
 //! `gptneo finetune` as a user runs it: a base model is trained, then taught something else.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by its panic")]
 
 mod runner;
 

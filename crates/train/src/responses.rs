@@ -130,9 +130,8 @@ fn push(rows: &mut Rows, example: &Example) {
     let end = example.learned().last().map_or(0, |range| range.end);
     let mut targets = vec![IGNORE; end - 1];
     for range in example.learned() {
-        for id in range.start.max(1)..range.end {
-            targets[id - 1] = ids[id];
-        }
+        let learned = range.start.max(1)..range.end;
+        targets[learned.start - 1..learned.end - 1].copy_from_slice(&ids[learned]);
     }
     rows.push(&ids[..end - 1], &targets);
 }

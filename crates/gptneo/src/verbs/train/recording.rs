@@ -128,7 +128,7 @@ fn start(plan: Plan, started: &Started) -> Result<Recorder, RunsError> {
             run
         }
     };
-    Recorder::start(&store, run.id, sinks, |text| terminal::warn(text))
+    Recorder::start(&store, run.id, sinks, terminal::warn)
 }
 
 /// The id that the folder keeps, if it keeps one.
