@@ -94,12 +94,12 @@ class Check:
             self.losses(name, 2, *LONG, "--resume", "auto")
             self.say(self.weights(name) == self.weights("whole"), f"{name} and gone on: the same weights, bit for bit")
 
-        failed = self.run(4, "train", str(self.recipe), "--set", "data.sequence=65")
+        failed = self.run(4, *self.train("failed"), "--set", "data.sequence=65")
         told = failed.stderr.count("64 positions")
         self.say(failed.returncode != 0 and 1 <= told <= 4, f"a mistake ends all ranks, told by {told}")
 
         alone = subprocess.run(
-            [self.without, "train", str(self.recipe)],
+            [self.without, *self.train("alone")],
             env={**os.environ, "OMPI_COMM_WORLD_SIZE": "2"}, capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
         refused = alone.returncode == 2 and "without MPI" in alone.stderr

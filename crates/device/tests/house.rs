@@ -54,6 +54,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const TEST_EDGES: &[(&str, &[&str])] = &[
     ("gptneo-model", &["gptneo-kernels"]),
     ("gptneo-engine", &["gptneo-kernels"]),
+    ("gptneo-mpi", &["gptneo-kernels"]),
     ("gptneo-train", &["gptneo-kernels"]),
 ];
 

@@ -135,8 +135,9 @@ impl<D: Device> Collective<D> for Ranks {
         let (reply, answer) = channel();
         self.order("add numbers up", Order::Gather(values.to_vec(), reply))?;
         let all = self.answer("add numbers up", &answer)?;
+        let each = values.len().max(1);
         for (index, value) in values.iter_mut().enumerate() {
-            *value = all.iter().skip(index).step_by(values_len(all.len(), self.size)).sum();
+            *value = all.iter().skip(index).step_by(each).sum();
         }
         Ok(())
     }
@@ -144,11 +145,6 @@ impl<D: Device> Collective<D> for Ranks {
     fn barrier(&mut self) -> Result<(), CollectiveError> {
         self.meet()
     }
-}
-
-/// How many values each rank gave.
-fn values_len(all: usize, ranks: usize) -> usize {
-    (all / ranks).max(1)
 }
 
 fn read<D: Device>(device: &D, buffer: &D::Buffer, range: &Range<usize>) -> Vec<f32> {

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mpi::Threading;
 use mpi::collective::SystemOperation;
@@ -12,6 +13,8 @@ use crate::ranks::Ranks;
 
 /// Values of one call: counts are `int` in MPI.
 const CHUNK: usize = 1 << 28;
+/// How long calls under way may hold up the end of all ranks.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the ranks could not come together.
 #[derive(Debug, thiserror::Error)]
@@ -112,14 +115,14 @@ impl World {
         Ranks::new(self.orders.clone(), self.about.rank, self.about.size)
     }
 
-    /// Ends all ranks at once with this exit code. Returns only if MPI has ended already.
+    /// Ends all ranks with this exit code. Returns if the thread is held up in a call that the others do not answer; then the
+    /// process must end by itself, which makes the launcher end the others.
     pub fn abort(&mut self, code: i32) {
-        if let Some(orders) = &self.orders
-            && orders.send(Order::Abort(code)).is_ok()
-            && let Some(thread) = self.thread.take()
-        {
-            drop(thread.join());
+        if self.orders.take().is_some_and(|orders| orders.send(Order::Abort(code)).is_ok()) {
+            thread::sleep(PATIENCE);
         }
+        // Not waited for: it may never end.
+        self.thread = None;
     }
 }
 

@@ -19,7 +19,7 @@ pub struct MemoryPlan {
     pub network: Plan,
     /// Moments.
     pub optimizer: u64,
-    /// What is copied to be saved, and to draw samples.
+    /// What is copied to be saved, to draw samples, and to be summed over ranks.
     pub copies: u64,
     /// The program itself.
     pub program: u64,
@@ -86,7 +86,9 @@ pub fn plan<D: TrainDevice>(
     // Weights copied from the network, the engine's own, and its cache of one sequence.
     let cache = 8 * (config.layers() * config.width * config.positions) as u64;
     let samples = if recipe.sample.every > 0 { 2 * network.weights + cache } else { 0 };
-    let copies = copies + samples;
+    // Of gradients that are on their way between ranks: what is sent, and the sums that come back.
+    let sums = if ranks > 1 { 8 * layout.trained() as u64 } else { 0 };
+    let copies = copies + samples + sums;
     Ok(MemoryPlan { network, optimizer: state_bytes(&recipe.optimizer, &layout, ranks), copies, program: OVERHEAD })
 }
 

@@ -112,13 +112,22 @@ impl Saver {
             return Ok(None);
         }
         let job = Job { store: &self.store, extra: &self.extra, config, layout, recipe: self.recipe };
-        let mut moment = |i: usize| optimizer.tensor(device, layout, ranks, i);
+        let mut taken = 0;
+        let mut moment = |i: usize| {
+            taken = i + 1;
+            optimizer.tensor(device, layout, &mut *ranks, i)
+        };
         let mut values = |i| Ok(slot(network, i));
         let weights = match &adapter {
             Some(adapter) => Weights::Adapter(adapter),
             None => Weights::Model { described: &weights, values: &mut values },
         };
-        job.write(&state, weights, (&moments, &mut moment)).map(Some)
+        let written = job.write(&state, weights, (&moments, &mut moment)).map(Some);
+        // The others give all of it, whatever became of the file.
+        for index in taken..moments.len() {
+            optimizer.tensor(device, layout, ranks, index)?;
+        }
+        written
     }
 }
 

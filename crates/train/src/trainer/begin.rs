@@ -120,7 +120,14 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
             return Ok(found);
         }
         let step = step[0] as u64 - 1;
-        Ok(self.saver.store().list()?.into_iter().find(|found| found.step == step))
+        let found = self.saver.store().list()?.into_iter().find(|found| found.step == step);
+        found.map(Some).ok_or_else(|| {
+            TrainError::Impossible(format!(
+                "rank {} does not see the checkpoint of step {step} in {}: all ranks must see the folder of the run",
+                self.ranks.rank(),
+                self.saver.store().folder().display()
+            ))
+        })
     }
 
     /// The first weights, and a state of nothing done.
