@@ -64,6 +64,8 @@ def series(results: dict, sitting: str, command: str, figure: str) -> list[float
 
 
 def value(figures: dict, figure: str) -> float | None:
+    if figure == "peak_rss_gb" and "peak_rss_bytes" in figures:
+        return figures["peak_rss_bytes"] / 1e9
     found = figures.get(figure)
     return float(found) if isinstance(found, (int, float)) else None
 
@@ -81,9 +83,8 @@ def best(results: dict, sitting: str, commands: tuple[str, ...], figure: str) ->
 def floors(results: dict) -> str:
     rows = [["what", "at least", "reached", "gptneo", "its types", "delta NLL", "peer", "its types"]]
     for claim in CLAIMS:
-        rows.append(
-            [claim.what, f"{claim.floor:g}" + (" x" if claim.kind == "ratio" else ""), *reached(results, claim)]
-        )
+        bound = {"ratio": f"{claim.floor:g} x", "share": f"{claim.floor:g}", "bytes": f"at most {claim.floor:g} x"}
+        rows.append([claim.what, bound[claim.kind], *reached(results, claim)])
     return table(rows)
 
 
@@ -92,11 +93,12 @@ def reached(results: dict, claim: Claim) -> list[str]:
     ours = best(results, claim.sitting, claim.ours, claim.figure)
     if ours is None:
         return [NONE, "", "", "", "", ""]
+    unit = "GB" if claim.kind == "bytes" else "tok/s"
     told = [types(results, claim.sitting, ours[0]), delta_nll(results, ours[0])]
     if claim.kind == "share":
-        speed = best(results, claim.sitting, claim.ours, "decode_tokens_per_s")
+        speed = best(results, claim.sitting, claim.ours, claim.speed)
         return [f"**{ours[1]:.2f}**", f"{speed[1]:.1f} tok/s" if speed else "", *told, "", ""]
-    shown = f"{ours[1]:.1f} tok/s ({ours[0].removeprefix('gptneo ')})"
+    shown = f"{ours[1]:.1f} {unit} ({ours[0].removeprefix('gptneo ')})"
     theirs = best(results, claim.sitting, claim.theirs, claim.figure)
     if theirs is None:
         return [NONE, shown, *told, "", ""]
@@ -109,7 +111,7 @@ def reached(results: dict, claim: Claim) -> list[str]:
     if not ratios:
         return [NONE, shown, *told, "", ""]
     mark = f"**{statistics.median(ratios):.2f} x** ({min(ratios):.2f} to {max(ratios):.2f})"
-    peer = [f"{theirs[1]:.1f} tok/s ({theirs[0]})", types(results, claim.sitting, theirs[0])]
+    peer = [f"{theirs[1]:.1f} {unit} ({theirs[0]})", types(results, claim.sitting, theirs[0])]
     return [mark, shown, *told, *peer]
 
 
@@ -123,6 +125,8 @@ def types(results: dict, sitting: str, command: str) -> str:
 
 def delta_nll(results: dict, command: str) -> str:
     kind = command.split()[1]
+    if kind == "train":
+        return ""
     if kind == "f32":
         return "0"
     found = [q for q in results.get("quality", []) if str(q.get("type", "")).lower() == kind and "delta_nll" in q]

@@ -45,10 +45,11 @@ class Claim:
     floor: float
     ours: tuple[str, ...]
     theirs: tuple[str, ...] = ()
-    kind: str = "ratio"  # ratio, or share: ours alone, of the machine's limit
+    kind: str = "ratio"  # ratio; share: ours alone, of the machine's limit; bytes: a ratio that may be so large at most
+    speed: str = "decode_tokens_per_s"  # told beside a share
 
     def __post_init__(self):
-        assert (self.kind == "ratio") == bool(self.theirs), self.what
+        assert (self.kind != "share") == bool(self.theirs), self.what
 
 
 def gptneo(size: str, quant: str, *more: str) -> Command:
@@ -101,6 +102,25 @@ OPENVINO_INT8 = Command(
 )
 
 
+# Sequences of a step, and tokens of each.
+TRAINED = ((4, 256), (1, 1024))
+
+
+def train(batch: int, tokens: int) -> list[Command]:
+    """Whole steps of 125m in f32: forward, backward and AdamW."""
+    step = ("--train", "--batch", str(batch), "--seq", str(tokens), "--threads", "{threads}", "--json")
+    return [
+        Command("gptneo train", "gptneo", ("bench", "-m", SHAPES["125m"]["model"], *step)),
+        Command(
+            "transformers train",
+            "transformers",
+            ("transformers_speed.py", "125m", "train", "f32", str(batch), str(tokens)),
+            (),
+            (("train_tokens_per_s", r"train B\d+ T\d+: ([\d.]+) tok/s"), ("peak_rss_gb", r"rss ([\d.]+) GB")),
+        ),
+    ]
+
+
 def both(size: str, quant: str, batch: bool = False) -> list[Command]:
     """llama.cpp with its fused attention off and on: it is compared at whichever is faster."""
     return [llama_cpp(size, quant, flash, batch) for flash in "01"]
@@ -128,6 +148,7 @@ SITTINGS: dict[str, list[Command]] = {
     "125m-q8_0-batch": [gptneo("125m", "q8_0", "--batch", str(BATCH)), *both("125m", "q8_0", batch=True)],
     "1.3b-q4_0-batch": [gptneo("1.3b", "q4_0", "--batch", str(BATCH)), *both("1.3b", "q4_0", batch=True)],
     "125m-f32": [gptneo("125m", "f32"), TRANSFORMERS_F32],
+    **{f"125m-train-{batch}x{tokens}": train(batch, tokens) for batch, tokens in TRAINED},
     "125m-openvino": [gptneo("125m", "q8_0"), OPENVINO_INT8],
 }
 
@@ -183,6 +204,22 @@ def _claims() -> list[Claim]:
                 theirs,
             )
         )
+    for batch, tokens in TRAINED:
+        what, sitting = f"training 125m, {batch} x {tokens} tokens", f"125m-train-{batch}x{tokens}"
+        both_sides = ("gptneo train",), ("transformers train",)
+        claims += [
+            Claim(f"{what}, over transformers", sitting, "train_tokens_per_s", 1.25, *both_sides),
+            Claim(
+                f"{what}: share of the arithmetic limit",
+                sitting,
+                "train_share",
+                0.75,
+                ("gptneo train",),
+                kind="share",
+                speed="train_tokens_per_s",
+            ),
+            Claim(f"{what}: peak memory, of transformers'", sitting, "peak_rss_gb", 0.5, *both_sides, kind="bytes"),
+        ]
     f32 = ("gptneo f32",), ("transformers f32",)
     claims += [
         Claim(f"prefill {PROMPT}, 125m f32, over transformers", "125m-f32", "prefill_tokens_per_s", 1.8, *f32),
