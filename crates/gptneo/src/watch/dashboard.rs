@@ -212,7 +212,8 @@ impl Screen {
     fn open() -> io::Result<Self> {
         enable_raw_mode()?;
         let taken = execute!(io::stderr(), EnterAlternateScreen)
-            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stderr())));
+            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stderr())))
+            .and_then(|mut terminal| terminal.clear().map(|()| terminal));
         if taken.is_err() {
             let _ = disable_raw_mode();
         }

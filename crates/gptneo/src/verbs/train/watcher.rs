@@ -53,8 +53,15 @@ impl Observer for Watcher {
             }
             _ => {}
         }
+        // After `q` the line takes over, and must know how the run began.
+        let both = matches!(event, Event::Started(_));
         match &mut self.tui {
-            Some(tui) if tui.is_open() => tui.observe(event),
+            Some(tui) if tui.is_open() => {
+                tui.observe(event);
+                if both {
+                    self.line.observe(event);
+                }
+            }
             _ => self.line.observe(event),
         }
         self.recording.observe(event);
