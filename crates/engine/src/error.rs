@@ -38,6 +38,9 @@ pub enum RequestError {
         /// Why, and what to do.
         why: &'static str,
     },
+    /// Text of a classifier.
+    #[error("the model is a classifier: it tells labels of a text, and writes none")]
+    Classifier,
     /// No room for the prompt and one more token.
     #[error(
         "the prompt has {prompt} tokens, but the model's context ends at {positions} and generating takes at least one \

@@ -5,6 +5,8 @@
 //! stop; [`Engine::generate`] streams [`Piece`]s of certain text and returns [`Generation`]s. Underneath is the
 //! [`Scheduler`], which serves many requests at once: `generate` submits one and steps until it is done.
 //!
+//! Of a classifier ([`gptneo_model::Classifier`]) no text is asked: [`Engine::scorer`] tells what it says of a sequence.
+//!
 //! What comes out depends on the model, the prompt and the request alone: not on what else is being served, on how
 //! prompts are cut into steps, on speculation, or on shortages of memory.
 //!
@@ -27,6 +29,7 @@
 
 mod beam;
 mod blocked_words;
+mod classify;
 mod emitter;
 mod engine;
 mod error;
@@ -47,6 +50,7 @@ mod task;
 mod track;
 
 pub use blocked_words::{BlockedWords, EmptyWord};
+pub use classify::Classification;
 pub use engine::Engine;
 pub use error::{EngineError, RequestError, SamplingError};
 pub use generation::{Cause, FinishReason, Generation, Piece, Timings, Token};

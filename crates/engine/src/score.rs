@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use gptneo_model::{AdapterId, LanguageModel, Run, Want};
+use gptneo_model::{AdapterId, LanguageModel, Run, Spec, Want};
 
 use crate::error::EngineError;
 use crate::logits;
@@ -57,6 +57,20 @@ pub enum ScoreError {
     /// The tokenizer could not encode the text.
     #[error("the text cannot be encoded: {0}")]
     Encoding(String),
+    /// Likelihoods of a classifier.
+    #[error("the model is a classifier: it tells labels of a text, not how likely the text is")]
+    Classifier,
+    /// Labels of a language model.
+    #[error("the model is a language model: it has no labels to tell of a text")]
+    NoClassifier,
+    /// A sequence beyond the context, of which a classifier would see a part.
+    #[error("{tokens} tokens are more than the classifier's context of {positions}: shorten the text")]
+    TooLongToClassify {
+        /// Tokens given.
+        tokens: usize,
+        /// The model's limit.
+        positions: usize,
+    },
     /// Neither BOS nor EOS.
     #[error("the model names no beginning-of-sequence token for the first token to follow: give token ids")]
     NoBeginning,
@@ -114,9 +128,17 @@ pub(crate) struct Subject<'a> {
     pub(crate) adapter: Option<AdapterId>,
 }
 
+impl Subject<'_> {
+    /// Refuses a classifier.
+    fn predicts_tokens(&self) -> Result<&Spec, ScoreError> {
+        let spec = self.model.spec();
+        if spec.classifier.is_some() { Err(ScoreError::Classifier) } else { Ok(spec) }
+    }
+}
+
 /// Scores token ids, each but the first given those before; with `top` also what may follow each.
 pub(crate) fn tokens(subject: &mut Subject<'_>, tokens: &[u32], top: Option<usize>) -> Result<Score, EngineError> {
-    let spec = subject.model.spec();
+    let spec = subject.predicts_tokens()?;
     let least = if top.is_some() { 1 } else { 2 };
     if tokens.len() < least {
         return Err(ScoreError::TooShort { least, found: tokens.len() }.into());
@@ -151,8 +173,9 @@ pub(crate) fn rolling(
     if tokens.is_empty() {
         return Err(ScoreError::TooShort { least: 1, found: 0 }.into());
     }
-    known(tokens, subject.model.spec().vocab)?;
-    let positions = subject.model.spec().positions;
+    let spec = subject.predicts_tokens()?;
+    known(tokens, spec.vocab)?;
+    let positions = spec.positions;
     let mut all = Vec::with_capacity(tokens.len() + 1);
     all.push(beginning);
     all.extend_from_slice(tokens);
@@ -203,7 +226,7 @@ pub(crate) fn likelihood(
     }
     let mut all = context.to_vec();
     all.extend_from_slice(continuation);
-    let spec = subject.model.spec();
+    let spec = subject.predicts_tokens()?;
     known(&all, spec.vocab)?;
     let all = &all[all.len().saturating_sub(spec.positions + 1)..];
     let input = &all[..all.len() - 1];

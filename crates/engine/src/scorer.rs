@@ -1,8 +1,9 @@
-//! Scores of text and of token ids, by the model itself or with an adapter.
+//! Scores and labels of text and of token ids, by the model itself or with an adapter.
 
 use gptneo_model::AdapterId;
 use gptneo_text::Tokenizer;
 
+use crate::classify::{self, Classification};
 use crate::error::EngineError;
 use crate::scheduler::Scheduler;
 use crate::score::{self, Likelihood, Score, ScoreError, Subject};
@@ -42,12 +43,33 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// No tokenizer, no such token, empty text.
     pub fn text(&mut self, text: &str, top: Option<usize>) -> Result<Score, EngineError> {
-        let tokenizer: &Tokenizer = self.scheduler.tokenizer().ok_or(ScoreError::NoTokenizer)?;
-        let tokens = tokenizer.encode(text).map_err(|error| ScoreError::Encoding(error.to_string()))?;
+        let tokens = self.encode(text)?;
         let beginning = self.scheduler.beginning().ok_or(ScoreError::NoBeginning)?;
         let mut score = score::rolling(&mut self.subject(), beginning, &tokens, top)?;
         score.bytes = Some(text.len());
         Ok(score)
+    }
+
+    /// What a classifier says of token ids.
+    ///
+    /// # Errors
+    /// A language model, no ids or more than the context holds, ids that the model does not have.
+    pub fn classify_tokens(&mut self, tokens: &[u32]) -> Result<Classification, EngineError> {
+        classify::tokens(&mut self.subject(), tokens)
+    }
+
+    /// What a classifier says of text.
+    ///
+    /// # Errors
+    /// A language model, no tokenizer, text that is empty or beyond the context.
+    pub fn classify_text(&mut self, text: &str) -> Result<Classification, EngineError> {
+        let tokens = self.encode(text)?;
+        classify::tokens(&mut self.subject(), &tokens)
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<u32>, ScoreError> {
+        let tokenizer: &Tokenizer = self.scheduler.tokenizer().ok_or(ScoreError::NoTokenizer)?;
+        tokenizer.encode(text).map_err(|error| ScoreError::Encoding(error.to_string()))
     }
 
     /// How likely `continuation` is after `context`, both not empty; what the context cannot hold is cut from the left.

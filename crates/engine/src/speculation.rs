@@ -44,6 +44,9 @@ pub(crate) type Wish<'a> = (&'a Terms, &'a mut Sample, usize);
 impl Drafter {
     /// A drafter for a model of this kind.
     pub(crate) fn new(model: Box<dyn LanguageModel>, target: &Spec) -> Result<Self, EngineError> {
+        if model.spec().classifier.is_some() {
+            return Err(EngineError::Draft("it is a classifier, which proposes no tokens".into()));
+        }
         let (draft, wanted) = (model.spec().vocab, target.vocab);
         if draft != wanted {
             let why = format!("its vocabulary has {draft} tokens, the model's {wanted}: they need the same tokenizer");

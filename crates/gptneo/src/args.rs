@@ -117,7 +117,7 @@ pub(crate) enum Verb {
     Run(Box<RunArgs>),
     /// Talk with a model that was trained to chat
     Chat(Box<ChatArgs>),
-    /// Log-probabilities, perplexity and top logits of a text
+    /// Log-probabilities, perplexity and top logits of a text; labels, of a classifier
     Score(ScoreArgs),
     /// Text on standard input to token ids, and back
     Tokenize(TokenizeArgs),

@@ -75,6 +75,9 @@ impl From<LoadError> for Failure {
             }
             LoadError::OutOfMemory { .. } => Failure::because(Kind::Memory, &error),
             LoadError::UnsupportedTarget(_) => Failure::because(Kind::Usage, &error),
+            LoadError::ClassifierInGguf => {
+                Failure::because(Kind::Usage, &error).hint("gptneo convert, with -o the name of a directory")
+            }
             _ => Failure::because(Kind::BadFile, &error),
         }
     }
@@ -96,6 +99,10 @@ fn adapter(error: &AdapterError) -> Failure {
         AdapterError::NotAnAdapter { .. } => {
             let hint = "--lora with a directory that has adapter_config.json and adapter_model.safetensors";
             return Failure::because(Kind::Io, error).hint(hint);
+        }
+        AdapterError::Classifies => {
+            let hint = "gptneo score with the same -m and --lora, or gptneo convert to keep it merged";
+            return Failure::because(Kind::Usage, error).hint(hint);
         }
         AdapterError::OutOfMemory { .. } | AdapterError::Device(DeviceError::OutOfMemory { .. }) => Kind::Memory,
         _ => Kind::BadFile,
@@ -168,7 +175,7 @@ fn model(error: &ModelError) -> Failure {
         return adapter(error);
     }
     let kind = match error {
-        ModelError::PastLastPosition { .. } | ModelError::UnknownToken { .. } => Kind::Usage,
+        ModelError::PastLastPosition { .. } | ModelError::UnknownToken { .. } | ModelError::Classifier => Kind::Usage,
         ModelError::CacheFull { .. } | ModelError::Device(DeviceError::OutOfMemory { .. }) => Kind::Memory,
         _ => Kind::Internal,
     };

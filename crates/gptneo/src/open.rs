@@ -88,6 +88,21 @@ impl Opened {
         self.source().config()
     }
 
+    /// Refuses a classifier where a language model is wanted.
+    ///
+    /// # Errors
+    /// Exit code 2, and what a classifier is for.
+    pub(crate) fn language_model(&self) -> Result<(), Failure> {
+        match &self.config().classifier {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(format!(
+                "{} is a classifier: it tells labels of a text, and writes none",
+                self.name
+            ))
+            .hint(format!("gptneo score -m {} --text \"...\"", self.name))),
+        }
+    }
+
     /// Where it lies, if it lies anywhere.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.tensors {

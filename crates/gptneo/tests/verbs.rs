@@ -4,6 +4,8 @@
 
 #[path = "verbs/chat.rs"]
 mod chat;
+#[path = "verbs/classifiers.rs"]
+mod classifiers;
 #[path = "verbs/data.rs"]
 mod data;
 #[path = "verbs/files.rs"]

@@ -4,6 +4,9 @@
 //! and write PEFT's directories (`peft`, its settings in `settings`); [`crate::LanguageModel::add_adapter`] takes one into a
 //! model, where it belongs to the sequences opened with it; [`Merged`] is a model with the products added to its matrices.
 //!
+//! An adapter for a classifier brings the classification head that was trained with it, which its base never had: [`Merged`] puts it
+//! under the body.
+//!
 //! Held against PEFT itself in `tests/adapters.rs` and `fixtures/adapters.py`.
 
 mod error;
@@ -18,6 +21,7 @@ pub use peft::{SETTINGS_FILE, WEIGHTS_FILE};
 
 use std::collections::BTreeMap;
 
+use crate::classifier::Classifier;
 use crate::config::Config;
 use crate::family::{Role, roles};
 
@@ -66,12 +70,14 @@ pub struct Adapter {
     settings: AdapterSettings,
     /// By layer, and the place of the role in [`TARGETS`].
     pairs: BTreeMap<(usize, usize), LowRank>,
+    /// `[labels, C]`.
+    score: Option<Vec<f32>>,
 }
 
 impl Adapter {
     /// An adapter for models of this configuration that targets nothing yet.
     pub fn new(config: &Config, settings: AdapterSettings) -> Self {
-        Self { config: config.clone(), settings, pairs: BTreeMap::new() }
+        Self { config: config.clone(), settings, pairs: BTreeMap::new(), score: None }
     }
 
     /// Puts a pair beside a matrix, in place of one that was there.
@@ -94,6 +100,36 @@ impl Adapter {
         }
         self.pairs.insert((layer, place), pair);
         Ok(())
+    }
+
+    /// Gives it a classification head `[labels, C]`, in place of one that was there.
+    ///
+    /// # Errors
+    /// If the values do not make as many rows as there are labels, of the configuration's classifier if it is one.
+    pub fn insert_score(&mut self, score: Vec<f32>) -> Result<(), AdapterError> {
+        check_score(&self.config, &score)?;
+        self.score = Some(score);
+        Ok(())
+    }
+
+    /// The classification head, `[labels, C]`, where it brings one.
+    pub fn score(&self) -> Option<&[f32]> {
+        self.score.as_deref()
+    }
+
+    /// What the model is with this adapter: a classifier, if the adapter brings a head; its labels are the base's, or have no
+    /// names, since PEFT keeps none.
+    ///
+    /// # Errors
+    /// If the head does not fit the base.
+    pub fn adapted(&self, base: &Config) -> Result<Config, AdapterError> {
+        let Some(score) = &self.score else { return Ok(base.clone()) };
+        let labels = check_score(base, score)?;
+        let classifier = match &base.classifier {
+            Some(classifier) => classifier.clone(),
+            None => Classifier::unnamed(labels).map_err(|error| AdapterError::Labels { error })?,
+        };
+        Ok(base.clone().classifying(classifier))
     }
 
     /// What holds for all of it.
@@ -126,9 +162,10 @@ impl Adapter {
         self
     }
 
-    /// Numbers in all pairs.
+    /// Numbers in all pairs, and in the head.
     pub fn parameters(&self) -> u64 {
-        self.pairs.values().map(|pair| (pair.a.len() + pair.b.len()) as u64).sum()
+        let head = self.score.as_ref().map_or(0, Vec::len) as u64;
+        self.pairs.values().map(|pair| (pair.a.len() + pair.b.len()) as u64).sum::<u64>() + head
     }
 
     /// Refuses a model whose matrices have other shapes.
@@ -152,8 +189,18 @@ impl Adapter {
                 });
             }
         }
-        Ok(())
+        self.score.as_ref().map_or(Ok(()), |score| check_score(config, score).map(drop))
     }
+}
+
+/// The number of labels that a head has, if it fits the model.
+fn check_score(config: &Config, score: &[f32]) -> Result<usize, AdapterError> {
+    let labels = score.len() / config.width;
+    let wanted = config.classifier.as_ref().map(|classifier| classifier.labels().len());
+    if labels * config.width != score.len() || labels == 0 || wanted.is_some_and(|wanted| wanted != labels) {
+        return Err(AdapterError::Head { found: score.len(), width: config.width, labels: wanted });
+    }
+    Ok(labels)
 }
 
 /// The matrices of a model that an adapter may target, layer by layer.

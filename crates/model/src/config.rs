@@ -2,7 +2,8 @@
 
 use gptneo_device::{Activation, Pairing, Reach};
 
-use crate::family::Family;
+use crate::classifier::Classifier;
+use crate::family::{Family, Role};
 
 /// How a token's position enters the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,7 +83,7 @@ pub struct Biases {
     pub qkv: bool,
     /// Attention output.
     pub attention_output: bool,
-    /// Output matrix.
+    /// Output matrix of a language model; that of a classifier never has one.
     pub head: bool,
 }
 
@@ -115,8 +116,10 @@ pub struct Config {
     pub scale: ScoreScale,
     /// Which linear maps have a bias.
     pub biases: Biases,
-    /// Whether the output matrix is the embedding.
+    /// Whether the output matrix of a language model is the embedding.
     pub tied: bool,
+    /// What the head tells of a sequence, where it is a classifier's; `None` for language models.
+    pub classifier: Option<Classifier>,
     /// Beginning-of-sequence token.
     pub bos: Option<u32>,
     /// End-of-sequence token.
@@ -137,6 +140,26 @@ impl Config {
     /// Whether the MLP has a norm of its own.
     pub fn has_norm_2(&self) -> bool {
         self.residual != Residual::ParallelSharedNorm
+    }
+
+    /// The matrix from which logits come.
+    pub fn output(&self) -> Role {
+        match (&self.classifier, self.tied) {
+            (Some(_), _) => Role::Score,
+            (None, true) => Role::Embedding,
+            (None, false) => Role::Head,
+        }
+    }
+
+    /// Logits of a row: V, or the number of labels.
+    pub fn outputs(&self) -> usize {
+        self.classifier.as_ref().map_or(self.vocab, |classifier| classifier.labels().len())
+    }
+
+    /// The same body under the head of a classifier.
+    #[must_use]
+    pub fn classifying(self, classifier: Classifier) -> Self {
+        Self { classifier: Some(classifier), ..self }
     }
 
     /// Trained numbers, tied ones once.
@@ -191,10 +214,12 @@ impl Config {
                 });
             }
         }
-        for id in [self.bos, self.eos].into_iter().flatten() {
+        // Of a language model the padding token is never asked for.
+        let pad = self.classifier.as_ref().and_then(Classifier::pad);
+        for id in [self.bos, self.eos, pad].into_iter().flatten() {
             if id as usize >= self.vocab {
                 return Err(ConfigError::OutOfRange {
-                    key: "bos_token_id / eos_token_id",
+                    key: "bos_token_id / eos_token_id / pad_token_id",
                     value: id.to_string(),
                     range: format!("0 to {}", self.vocab - 1),
                 });

@@ -71,7 +71,7 @@ struct Work<D: Device> {
     attention: D::Buffer,
     /// `[PIECE, inner]`.
     inner: D::Buffer,
-    /// `[LOGIT_ROWS, V]`.
+    /// `[LOGIT_ROWS, V]`, or as wide as there are labels.
     logits: D::Buffer,
     /// There once a probe has looked or an adapter was added.
     plain: Option<PlainRoom<D>>,
@@ -140,12 +140,13 @@ impl<D: Device> Decoder<D> {
             query: device.buffer(PIECE * config.width)?,
             attention: device.buffer(PIECE * config.width)?,
             inner: device.buffer(PIECE * config.inner)?,
-            logits: device.buffer(LOGIT_ROWS * config.vocab)?,
+            logits: device.buffer(LOGIT_ROWS * config.outputs())?,
             plain: None,
         };
         let spec = Spec {
             family: config.family,
             vocab: config.vocab,
+            classifier: config.classifier.clone(),
             positions: context.map_or(config.positions, |limit| limit.min(config.positions)),
             layers: config.layers(),
             width: config.width,
@@ -160,7 +161,7 @@ impl<D: Device> Decoder<D> {
             value: cache.value,
         };
         let per_layer = 4 * config.width * config.width + 2 * config.width * config.inner;
-        let matrix_elements = (per_layer as u64, (config.vocab * config.width) as u64);
+        let matrix_elements = (per_layer as u64, (config.outputs() * config.width) as u64);
         let pages = Pages::new(&reaches, pages, PIECE);
         let residents = Residents::new();
         Ok(Self { device, config, spec, weights, caches, group_of, pages, residents, work, matrix_elements })
@@ -379,7 +380,7 @@ impl<D: Device> Decoder<D> {
         for rows in rows.chunks(LOGIT_ROWS) {
             let norm = weights.final_norm.with(config.eps);
             device.norm_logits(&work.x, rows, norm, weights.output(), weights.head_bias.as_ref(), &mut work.logits);
-            device.append(&work.logits, rows.len() * config.vocab, logits);
+            device.append(&work.logits, rows.len() * config.outputs(), logits);
         }
     }
 }

@@ -108,6 +108,9 @@ pub enum LoadError {
         /// How much was asked for.
         bytes: usize,
     },
+    /// A classifier in a format that has no place for one.
+    #[error("GGUF has no place for a classification head: a classifier is a directory in Hugging Face layout")]
+    ClassifierInGguf,
     /// A type that cannot be written.
     #[error("cannot quantise to {0}: choose f32, f16, bf16, q8_0, q6_k, q4_k or q4_0")]
     UnsupportedTarget(DType),

@@ -26,7 +26,7 @@ pub struct Written {
 }
 
 /// Writes a GGUF file (version 3) at `path`. Matrices are converted to `storage`, or keep their type where `None`;
-/// vectors are f32. `extra` metadata (the tokenizer's) is added, and wins over what the configuration says.
+/// vectors are f32. `extra` metadata (the tokenizer's) is added, and wins over what the configuration says. Classifiers are refused.
 pub fn write_gguf<D: Device>(
     device: &D,
     source: &dyn TensorSource,
@@ -37,6 +37,9 @@ pub fn write_gguf<D: Device>(
 ) -> Result<Written, LoadError> {
     let config = source.config();
     let family = config.family;
+    if config.classifier.is_some() {
+        return Err(LoadError::ClassifierInGguf);
+    }
     let mut written = Written::default();
     let mut stored: Vec<_> = roles(config).map(|(role, layer)| (role, role, layer)).collect();
     if config.tied && family == Family::GptNeoX {

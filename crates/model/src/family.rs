@@ -6,6 +6,7 @@ mod gpt_j;
 mod gpt_neo;
 mod gpt_neox;
 mod json;
+mod labels;
 mod role;
 mod table;
 mod to_json;

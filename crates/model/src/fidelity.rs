@@ -30,12 +30,18 @@ impl Fidelity {
 }
 
 /// Compares two models over windows of tokens, each on its own. `done` is told the tokens compared so far.
+///
+/// # Errors
+/// If one is a classifier, or fails.
 pub fn fidelity(
     exact: &mut dyn LanguageModel,
     other: &mut dyn LanguageModel,
     windows: &[&[u32]],
     done: &mut dyn FnMut(usize),
 ) -> Result<Fidelity, ModelError> {
+    if exact.spec().classifier.is_some() || other.spec().classifier.is_some() {
+        return Err(ModelError::Classifier);
+    }
     let vocab = exact.spec().vocab.min(other.spec().vocab);
     let (vocab_a, vocab_b) = (exact.spec().vocab, other.spec().vocab);
     let mut sum = Sums::default();

@@ -8,6 +8,7 @@ use std::fmt;
 use gptneo_device::{CacheType, DType, DeviceError};
 
 use crate::adapter::{Adapter, AdapterError};
+use crate::classifier::Classifier;
 use crate::family::Family;
 use crate::probe::Probe;
 
@@ -93,8 +94,10 @@ impl<'a> Run<'a> {
 pub struct Spec {
     /// Architecture.
     pub family: Family,
-    /// V: rows of the output matrix; the tokenizer may know fewer.
+    /// V: rows of the embedding, and of a language model's output matrix; the tokenizer may know fewer.
     pub vocab: usize,
+    /// What the logits tell in place of the next token, where they do.
+    pub classifier: Option<Classifier>,
     /// Longest sequence, in tokens.
     pub positions: usize,
     /// L.
@@ -191,6 +194,9 @@ pub enum ModelError {
     /// The adapter does not fit the model.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// A classifier where the next token is asked for.
+    #[error("the model is a classifier: it tells labels of a text, and no next token")]
+    Classifier,
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -244,7 +250,8 @@ pub trait LanguageModel: Send {
     /// Whether the cache has room to append so many tokens to each of these sequences (`None`: a new one) at once.
     fn fits(&self, growth: &[(Option<SequenceId>, usize)]) -> bool;
 
-    /// Appends every run, and writes the wanted logits to `logits: [wanted, V]`, in the order of the runs.
+    /// Appends every run, and writes the wanted logits to `logits: [wanted, V]`, in the order of the runs; of a classifier
+    /// (see [`Spec::classifier`]) they are `[wanted, labels]`.
     ///
     /// # Errors
     /// Before anything is changed: no sequence has grown.

@@ -9,12 +9,14 @@
 #![forbid(unsafe_code)]
 
 pub mod adapter;
+mod classifier;
 mod config;
 mod decoder;
 mod error;
 mod export;
 pub mod family;
 mod fidelity;
+mod fresh_head;
 mod language_model;
 mod layout;
 mod load;
@@ -30,12 +32,14 @@ pub mod training;
 mod weights;
 
 pub use adapter::{Adapter, AdapterError, AdapterSettings, LowRank, Merged};
+pub use classifier::{Classifier, MAX_LABELS};
 pub use config::{Biases, Config, ConfigError, Position, Residual, ScoreScale};
 pub use decoder::{CacheOptions, Decoder, PIECE};
 pub use error::LoadError;
 pub use export::{Written, write_gguf, write_hf};
 pub use family::Family;
 pub use fidelity::{Fidelity, fidelity};
+pub use fresh_head::FreshHead;
 pub use language_model::{AdapterId, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want};
 pub use load::{LoadOptions, Loaded, Progress, load};
 pub use memory::{Memory, default_cache, memory};

@@ -95,7 +95,10 @@ impl<D: Device> Loader<'_, D> {
         };
         let layers = (0..config.layers()).map(|index| self.layer(config, index)).collect::<Result<_, _>>()?;
         let final_norm = self.norm(Role::FinalGain, Role::FinalBias, None)?;
-        let head = if config.tied { None } else { Some(self.weight(&[Role::Head], None)?) };
+        let head = match config.output() {
+            Role::Embedding => None,
+            own => Some(self.weight(&[own], None)?),
+        };
         let head_bias = self.bias(config, Role::HeadBias, None)?;
         Ok(Weights { embedding, positions, rotary, layers, final_norm, head, head_bias })
     }

@@ -47,7 +47,7 @@ pub fn memory(config: &Config, storage: Storage, cache: CacheOptions) -> Memory 
     Memory {
         weights: roles(config).map(bytes).sum(),
         cache: positions as u64 * cache_bytes(config, cache.key, cache.value) as u64,
-        work: ((PIECE * (3 * config.width + config.inner) + 32 * config.vocab) * 4) as u64,
+        work: ((PIECE * (3 * config.width + config.inner) + 32 * config.outputs()) * 4) as u64,
     }
 }
 

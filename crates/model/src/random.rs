@@ -5,6 +5,7 @@ use std::thread;
 use gptneo_device::Bytes;
 
 use crate::error::LoadError;
+use crate::family::Role;
 use crate::layout::zeroed;
 
 /// A stream of random numbers; value `i` depends on the seed, the stream and `i` alone.
@@ -14,6 +15,11 @@ pub(crate) struct Random(u64);
 impl Random {
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Self(mix(seed ^ mix(stream)))
+    }
+
+    /// The stream of one tensor of a model.
+    pub(crate) fn of(seed: u64, role: Role, layer: Option<usize>) -> Self {
+        Self::new(seed, (role as u64) << 32 | layer.map_or(0, |layer| layer as u64 + 1))
     }
 
     /// A value of mean 0 and deviation 1: the sum of four uniform 16-bit numbers, which ends at 3.46 deviations.

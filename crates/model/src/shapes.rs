@@ -59,6 +59,7 @@ pub fn config(name: &str) -> Option<Config> {
         scale: ScoreScale::InverseSqrt,
         biases: all,
         tied: true,
+        classifier: None,
         bos: Some(50256),
         eos: Some(50256),
     };

@@ -55,7 +55,7 @@ impl CheckpointSource {
                 }
             };
             // A tied output matrix may be stored all the same: it is the embedding.
-            if role == Role::Head && config.tied {
+            if role == Role::Head && config.output() == Role::Embedding {
                 continue;
             }
             if !role.present(&config) || layer.is_some_and(|l| l >= config.layers()) {
@@ -206,8 +206,7 @@ impl TensorSource for RandomSource {
     fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Matrix, LoadError> {
         let (rows, cols) = role.shape(&self.config);
         let cols = cols.expect("only matrices are asked for");
-        let stream = (role as u64) << 32 | layer.map_or(0, |l| l as u64 + 1);
-        let bytes = Random::new(self.seed, stream).normal_bytes(rows * cols, 0.02)?;
+        let bytes = Random::of(self.seed, role, layer).normal_bytes(rows * cols, 0.02)?;
         Ok(Matrix::new(DType::F32, rows, cols, bytes).expect("made to measure"))
     }
 

@@ -38,11 +38,12 @@ impl Storage {
         Ok(Self { output, ..self })
     }
 
-    /// What is asked for a matrix. Position embeddings are small and added to every token: at least f16.
+    /// What is asked for a matrix. Position embeddings are small and added to every token, a
+    /// classifier's head is smaller still: at least f16.
     pub fn wanted(&self, role: Role) -> DType {
         match role {
-            Role::Positions if self.layers.is_quantised() => DType::F16,
-            Role::Positions => self.layers,
+            Role::Positions | Role::Score if self.layers.is_quantised() => DType::F16,
+            Role::Positions | Role::Score => self.layers,
             Role::Embedding | Role::Head => self.output,
             _ => self.layers,
         }

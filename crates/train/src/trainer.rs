@@ -252,6 +252,11 @@ fn check(recipe: &Recipe, config: &Config, ranks: usize) -> Result<(), TrainErro
             recipe.data.sequence, config.positions
         )));
     }
+    if config.classifier.is_some() {
+        return Err(TrainError::Impossible(
+            "the model is a classifier, which learns labels: text teaches a language model".into(),
+        ));
+    }
     let least = recipe.batch.ramp.map_or(recipe.batch.sequences, |ramp| ramp.from);
     if least < ranks as u64 {
         return Err(TrainError::Impossible(format!(

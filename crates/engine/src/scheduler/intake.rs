@@ -16,6 +16,9 @@ impl Scheduler {
     /// Checks a request and makes it definite.
     pub(super) fn terms(&self, request: Request) -> Result<Terms, RequestError> {
         let spec = self.model.spec();
+        if spec.classifier.is_some() {
+            return Err(RequestError::Classifier);
+        }
         request.check(spec.vocab)?;
         let adapter = request.adapter.as_deref().map(|name| self.adapter(name)).transpose()?;
         let prompt = self.encode(&request.prompt)?;

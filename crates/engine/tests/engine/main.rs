@@ -3,6 +3,7 @@
 
 mod adapters;
 mod beams;
+mod classifying;
 mod generating;
 mod golden;
 mod rails;

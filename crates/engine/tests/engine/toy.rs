@@ -9,7 +9,8 @@ use gptneo_device::{CacheType, DType};
 use gptneo_engine::{Engine, Generation, Request, Sampling};
 use gptneo_model::probe::Probe;
 use gptneo_model::{
-    Adapter, AdapterId, AdapterSettings, Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec, Want, shapes,
+    Adapter, AdapterId, AdapterSettings, Classifier, Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec,
+    Want, shapes,
 };
 use gptneo_text::Tokenizer;
 
@@ -154,6 +155,7 @@ impl Toy {
         let spec = Spec {
             family: Family::GptNeo,
             vocab,
+            classifier: None,
             positions: 256,
             layers: 1,
             width: 1,
@@ -193,6 +195,12 @@ impl Toy {
 
     pub(crate) fn window(mut self, window: usize) -> Self {
         self.window = Some(window);
+        self
+    }
+
+    /// The law's row is that of labels.
+    pub(crate) fn classifier(mut self, classifier: Classifier) -> Self {
+        self.spec.classifier = Some(classifier);
         self
     }
 

@@ -94,10 +94,13 @@ Text is scored with the beginning-of-text token in front, so that every token \
 has a log-probability; text longer than the context is cut into windows, each \
 scored by itself. Token ids are scored as they are.
 
+Of a classifier the labels are told, with their probabilities.
+
 Examples:
   gptneo score -m ./model --text \"The capital of France is Paris\"
   gptneo score -m ./model --file book.txt --json
-  gptneo score -m ./model --tokens 15496,995 --top 10 --json";
+  gptneo score -m ./model --tokens 15496,995 --top 10 --json
+  gptneo score -m ./classifier --text \"A film to remember.\"";
 
 /// `gptneo score`.
 #[derive(Debug, Args)]

@@ -59,6 +59,7 @@ pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
         return train::run(args, world);
     }
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    opened.language_model()?;
     let length = args.prompt.saturating_add(args.generate);
     let room = |_: usize| {
         let alone = length.next_multiple_of(PAGE) + PAGE;

@@ -36,6 +36,7 @@ Ctrl-C stops an answer.";
 
 pub(crate) fn run(args: &ChatArgs, world: &World) -> Result<(), Failure> {
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    opened.language_model()?;
     let Some(tokenizer) = opened.tokenizer()? else {
         return Err(Failure::usage(format!("chat needs a tokenizer, and {} has none", opened.name)));
     };

@@ -67,6 +67,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
     let begun = Instant::now();
     // Cheap things that can be wrong come before dear ones.
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    opened.language_model()?;
     let prompt = request::prompt(&args.prompt)?;
     let tokenizer = opened.tokenizer()?;
     let mut request = request::request(prompt, &args.generation, args.beams.is_some())?;

@@ -1,4 +1,6 @@
-//! `gptneo score`: how likely a text is, token by token.
+//! `gptneo score`: how likely a text is, token by token; or what a classifier says of it.
+
+mod labels;
 
 use gptneo_engine::{Engine, Score, ScoreError};
 use serde::Serialize;
@@ -7,6 +9,7 @@ use crate::args::ScoreArgs;
 use crate::failure::Failure;
 use crate::generator::{Flags, engine};
 use crate::input;
+use crate::load::cpu;
 use crate::lora;
 use crate::open::open;
 use crate::terminal;
@@ -44,6 +47,14 @@ pub(crate) fn run(args: &ScoreArgs, world: &World) -> Result<(), Failure> {
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     let input = input(args)?;
     let tokenizer = opened.tokenizer()?;
+    if opened.config().classifier.is_some() || args.model.lora.lora.is_some() {
+        let cpu = cpu(&args.machine, world.environment)?;
+        let adapter = lora::adapter(&args.model.lora, &cpu, opened.config())?;
+        if labels::has_labels(opened.config(), adapter.as_ref()) {
+            let subject = labels::Subject { opened: &opened, cpu, adapter: adapter.as_ref() };
+            return labels::run(args, subject, &input, tokenizer, world);
+        }
+    }
     let count = match (&input, &tokenizer) {
         (Input::Tokens(ids), _) => ids.len(),
         (Input::Text(_), None) => return Err(ScoreError::NoTokenizer.into()),

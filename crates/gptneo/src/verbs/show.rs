@@ -3,7 +3,7 @@
 use gptneo_device::{DType, Reach};
 use gptneo_engine::ModelName;
 use gptneo_model::family::Role;
-use gptneo_model::{CacheOptions, Config, Storage, default_cache};
+use gptneo_model::{CacheOptions, Classifier, Config, Storage, default_cache};
 use serde::Serialize;
 
 use crate::args::{HubArgs, ShowArgs};
@@ -16,6 +16,9 @@ use crate::terminal;
 use crate::verbs::World;
 
 const TYPES: [DType; 6] = [DType::F32, DType::F16, DType::Q8_0, DType::Q6_K, DType::Q4_K, DType::Q4_0];
+
+/// Labels named for people; `--json` has all of them.
+const LABELS_SHOWN: usize = 8;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -34,6 +37,8 @@ struct Report<'a> {
     window: Option<usize>,
     local_layers: usize,
     tied: bool,
+    /// Of a classifier, one of a regression; null for language models.
+    labels: Option<&'a [String]>,
     stored_type: Option<&'static str>,
     stored_bytes: Option<u64>,
     tokenizer: Option<usize>,
@@ -85,7 +90,7 @@ fn row(opened: &Opened, dtype: DType, context: usize) -> Result<Row, Failure> {
     let memory = planned(opened, Some(storage), CacheOptions { positions: context, key: kind, value: kind });
     Ok(Row {
         dtype: dtype.name(),
-        output_type: given(storage, Role::Embedding, opened.config()).name(),
+        output_type: given(storage, opened.config().output(), opened.config()).name(),
         weights_bytes: memory.weights,
         cache_bytes: memory.cache,
         work_bytes: memory.work,
@@ -114,7 +119,8 @@ fn report<'a>(opened: &'a Opened, context: usize, tokenizer: Option<usize>, memo
         positions: config.positions,
         window: windows.clone().max(),
         local_layers: windows.count(),
-        tied: config.tied,
+        tied: config.output() == Role::Embedding,
+        labels: config.classifier.as_ref().map(Classifier::labels),
         stored_type: (!opened.is_random()).then(|| layer_type(opened.source()).name()),
         stored_bytes: opened.stored_bytes(),
         tokenizer,
@@ -122,6 +128,17 @@ fn report<'a>(opened: &'a Opened, context: usize, tokenizer: Option<usize>, memo
         available_bytes: machine::available(),
         memory,
     }
+}
+
+/// What a classifier tells, in a line.
+fn labels(classifier: &Classifier) -> String {
+    let names = classifier.labels();
+    if classifier.is_value() {
+        return format!("a value, {} (regression)", names[0]);
+    }
+    let more = names.len().saturating_sub(LABELS_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("one of {} labels: {}{more}", names.len(), names[..names.len().min(LABELS_SHOWN)].join(", "))
 }
 
 fn page(report: &Report<'_>, config: &Config) -> Result<(), Failure> {
@@ -141,6 +158,9 @@ fn page(report: &Report<'_>, config: &Config) -> Result<(), Failure> {
         ),
         ("context", format!("{} tokens", terminal::grouped(report.positions as u64))),
     ];
+    if let Some(classifier) = &config.classifier {
+        facts.insert(1, ("classifier", labels(classifier)));
+    }
     if let Some(window) = report.window {
         let global = config.layers() - report.local_layers;
         facts.push(("attention", format!("{global} layers global, {} local ({window} tokens)", report.local_layers)));

@@ -128,17 +128,26 @@ pub(crate) fn golden(variant: &str) -> PathBuf {
     path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// A committed classifier.
+pub(crate) fn classifier(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/classifiers").join(name);
+    path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 /// A committed adapter, for the golden model of its family.
 pub(crate) fn adapter(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/adapters").join(name);
     path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Copies the files of a directory.
+/// Copies the files of a directory, not its folders.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
+        if entry.path().is_dir() {
+            continue;
+        }
         // Written anew, so that the copy can be changed whatever the rights of the original are.
         std::fs::write(to.join(entry.file_name()), std::fs::read(entry.path()).unwrap()).unwrap();
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gptneo_checkpoint::CheckpointError;
 use gptneo_device::{DType, DeviceError};
 
+use crate::config::ConfigError;
 use crate::family::Family;
 
 /// An adapter that could not be read, written, or put beside a model.
@@ -139,6 +140,31 @@ pub enum AdapterError {
         /// Values of B and of A.
         found: [usize; 2],
     },
+    /// A classification head that does not fit the model.
+    #[error(
+        "the adapter's classification head has {found} values, but wanted are {} of {width} for each label",
+        labels.map_or_else(|| "rows".to_owned(), |labels| format!("{labels} rows"))
+    )]
+    Head {
+        /// Its values.
+        found: usize,
+        /// C.
+        width: usize,
+        /// Labels of the model, if it is a classifier.
+        labels: Option<usize>,
+    },
+    /// A classification head for too many labels.
+    #[error("the adapter's classification head makes no classifier: {error}")]
+    Labels {
+        /// What is wrong.
+        error: ConfigError,
+    },
+    /// An adapter that turns its base into a classifier, beside a model that is loaded already.
+    #[error(
+        "the adapter was trained for classification and brings a head of its own (`task_type` SEQ_CLS): it must be merged into \
+         its base before that is loaded"
+    )]
+    Classifies,
     /// The memory was refused.
     #[error("no room for {bytes} more bytes")]
     OutOfMemory {

@@ -1,4 +1,5 @@
-//! A model with an adapter added to its matrices: `W + scale B A`, in f32.
+//! A model with an adapter added to its matrices: `W + scale B A`, in f32; and under the adapter's classification head, if it brings
+//! one.
 
 use std::thread;
 
@@ -17,6 +18,7 @@ pub struct Merged<'a, D: Device> {
     device: &'a D,
     source: &'a dyn TensorSource,
     adapter: &'a Adapter,
+    config: Config,
 }
 
 impl<'a, D: Device> Merged<'a, D> {
@@ -26,20 +28,26 @@ impl<'a, D: Device> Merged<'a, D> {
     /// If the adapter was made for matrices of other shapes.
     pub fn new(device: &'a D, source: &'a dyn TensorSource, adapter: &'a Adapter) -> Result<Self, AdapterError> {
         adapter.check(source.config())?;
-        Ok(Self { device, source, adapter })
+        let config = adapter.adapted(source.config())?;
+        Ok(Self { device, source, adapter, config })
     }
 }
 
 impl<D: Device> TensorSource for Merged<'_, D> {
     fn config(&self) -> &Config {
-        self.source.config()
+        &self.config
     }
 
     fn dtype(&self, role: Role, layer: Option<usize>) -> DType {
-        self.source.dtype(role, layer)
+        if self.score(role).is_some() { DType::F32 } else { self.source.dtype(role, layer) }
     }
 
     fn matrix(&self, role: Role, layer: Option<usize>) -> Result<Matrix, LoadError> {
+        if let Some(score) = self.score(role) {
+            let bytes: Vec<u8> = score.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let (rows, cols) = (self.config.outputs(), self.config.width);
+            return Ok(Matrix::new(DType::F32, rows, cols, bytes.into()).expect("the head was checked"));
+        }
         let stored = self.source.matrix(role, layer)?;
         let Some(pair) = layer.and_then(|layer| self.adapter.get(role, layer)) else { return Ok(stored) };
         let (rows, cols) = (stored.rows(), stored.cols());
@@ -61,7 +69,17 @@ impl<D: Device> TensorSource for Merged<'_, D> {
     }
 
     fn name(&self, role: Role, layer: Option<usize>) -> String {
-        self.source.name(role, layer)
+        match self.score(role) {
+            Some(_) => self.config.family.hf_name(role, layer).expect("every family has such a head").0,
+            None => self.source.name(role, layer),
+        }
+    }
+}
+
+impl<D: Device> Merged<'_, D> {
+    /// The adapter's head, if that is what the role asks for.
+    fn score(&self, role: Role) -> Option<&[f32]> {
+        self.adapter.score().filter(|_| role == Role::Score)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Tensors are called `base_model.model.MODULE.lora_A.weight` `[r, C]` and `….lora_B.weight` `[O, r]`, with the module's name in
 //! transformers. Outputs stand there as the family's checkpoints have them, so GPT-NeoX's fused query, key and value go
-//! head by head; GPT-2's transposed matrices are no concern of the factors.
+//! head by head; GPT-2's transposed matrices are no concern of the factors. The head of a classifier is
+//! `base_model.model.score.weight` `[labels, C]`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -47,8 +48,12 @@ impl Factor {
     }
 }
 
-/// Factors found: by layer and role, the tensors A and B.
-type Found<'a> = BTreeMap<(usize, usize), (Role, [Option<&'a TensorInfo>; 2])>;
+/// What was found: by layer and role the tensors A and B, and the head of a classifier.
+#[derive(Default)]
+struct Found<'a> {
+    factors: BTreeMap<(usize, usize), (Role, [Option<&'a TensorInfo>; 2])>,
+    score: Option<&'a TensorInfo>,
+}
 
 impl Adapter {
     /// Reads the adapter in a directory, for models of this configuration.
@@ -76,7 +81,7 @@ impl Adapter {
                 AdapterError::Missing { tensor, why, file: path() }
             };
             let key = (layer, place(config, role, layer).expect("targets have a place"));
-            let Some((_, factors)) = found.get(&key) else {
+            let Some((_, factors)) = found.factors.get(&key) else {
                 let named = read.targets.iter().flatten().any(|target| settings::names(target, &module));
                 if named && read.complete {
                     return Err(absent(Factor::A, "`target_modules` names its module"));
@@ -105,6 +110,21 @@ impl Adapter {
             let b = reorder(config, role, &b, layout::thirds)?;
             adapter.insert(role, layer, LowRank { rank, alpha, a: floats(device, &checkpoint, a)?, b })?;
         }
+        if let Some(tensor) = found.score {
+            if tensor.shape.get(1..) != Some(&[config.width]) {
+                return Err(AdapterError::Shape {
+                    tensor: tensor.name.clone(),
+                    found: tensor.shape.clone(),
+                    wanted: format!("[labels, {}]", config.width),
+                    matrix: [config.outputs(), config.width],
+                    file: checkpoint.path_of(tensor).to_owned(),
+                });
+            }
+            adapter.insert_score(floats(device, &checkpoint, tensor)?)?;
+        } else if read.classifies {
+            let tensor = format!("{PREFIX}{}", score_name(config));
+            return Err(AdapterError::Missing { tensor, why: "`task_type` is SEQ_CLS", file: path() });
+        }
         if adapter.pairs.is_empty() {
             return Err(AdapterError::Settings { file, why: "the adapter holds no factors at all".into() });
         }
@@ -128,17 +148,20 @@ impl Adapter {
         write_beside(&file, self.peft_settings().as_bytes()).map_err(|error| AdapterError::Write { file, error })
     }
 
-    /// Names and shapes of its tensors in [`WEIGHTS_FILE`]: of each pair A, then B.
+    /// Names and shapes of its tensors in [`WEIGHTS_FILE`]: a classifier's head, then of each pair A and B.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let name =
             |role, layer, factor: Factor| format!("{PREFIX}{}{}", module(&self.config, role, layer), factor.suffix());
-        self.iter()
-            .flat_map(|(role, layer, pair)| {
-                let (rows, cols) = shape(&self.config, role);
-                [(Factor::A, vec![pair.rank, cols]), (Factor::B, vec![rows, pair.rank])]
-                    .map(|(factor, shape)| (name(role, layer, factor), shape))
-            })
-            .collect()
+        let score = self.score().map(|score| {
+            let name = format!("{PREFIX}{}", score_name(&self.config));
+            (name, vec![score.len() / self.config.width, self.config.width])
+        });
+        let factors = self.iter().flat_map(|(role, layer, pair)| {
+            let (rows, cols) = shape(&self.config, role);
+            [(Factor::A, vec![pair.rank, cols]), (Factor::B, vec![rows, pair.rank])]
+                .map(|(factor, shape)| (name(role, layer, factor), shape))
+        });
+        score.into_iter().chain(factors).collect()
     }
 
     /// The bytes of tensor `index` of [`Adapter::tensors`], as f32.
@@ -149,6 +172,11 @@ impl Adapter {
     /// # Panics
     /// If there is no such tensor.
     pub fn tensor_bytes(&self, index: usize) -> Result<Vec<u8>, AdapterError> {
+        let index = match (self.score(), index) {
+            (Some(score), 0) => return Ok(le_bytes(score)),
+            (Some(_), _) => index - 1,
+            (None, _) => index,
+        };
         let (role, _, pair) = self.iter().nth(index / 2).expect("a tensor of `tensors`");
         if index.is_multiple_of(2) {
             return Ok(le_bytes(&pair.a));
@@ -172,7 +200,8 @@ impl Adapter {
             held.iter().map(|name| if whole(&last(name)) { last(name) } else { name.clone() }).collect();
         named.sort_unstable();
         named.dedup();
-        settings::to_json(&self.settings, self.config.family == Family::Gpt2, &named, &ranks, &alphas)
+        let classifies = self.score.is_some();
+        settings::to_json(&self.settings, classifies, self.config.family == Family::Gpt2, &named, &ranks, &alphas)
     }
 }
 
@@ -186,7 +215,7 @@ fn read_settings(file: &Path) -> Result<PeftSettings, AdapterError> {
 
 /// Finds out which factor each tensor is.
 fn sort<'a>(checkpoint: &'a Checkpoint, config: &Config, read: &PeftSettings) -> Result<Found<'a>, AdapterError> {
-    let mut found = Found::new();
+    let mut found = Found::default();
     for tensor in checkpoint.tensors() {
         let refuse = |why: String| AdapterError::Tensor {
             tensor: tensor.name.clone(),
@@ -194,6 +223,15 @@ fn sort<'a>(checkpoint: &'a Checkpoint, config: &Config, read: &PeftSettings) ->
             file: checkpoint.path_of(tensor).to_owned(),
         };
         let bare = tensor.name.strip_prefix(PREFIX).unwrap_or(&tensor.name);
+        if bare == score_name(config) {
+            if !read.classifies {
+                return Err(refuse("is the head of a classifier, but `task_type` is not SEQ_CLS".into()));
+            }
+            if found.score.replace(tensor).is_some() {
+                return Err(refuse("is there twice, once without the usual prefix".into()));
+            }
+            continue;
+        }
         let of = |factor: Factor| bare.strip_suffix(factor.suffix()).map(|module| (module, factor));
         let Some((module, factor)) = of(Factor::A).or_else(|| of(Factor::B)) else {
             return Err(refuse(match bare {
@@ -215,12 +253,17 @@ fn sort<'a>(checkpoint: &'a Checkpoint, config: &Config, read: &PeftSettings) ->
         if read.targets.as_ref().is_some_and(|list| !list.iter().any(|target| settings::names(target, module))) {
             return Err(refuse("belongs to a module that `target_modules` does not name".into()));
         }
-        let (_, factors) = found.entry((layer, place)).or_insert((role, [None; 2]));
+        let (_, factors) = found.factors.entry((layer, place)).or_insert((role, [None; 2]));
         if factors[factor as usize].replace(tensor).is_some() {
             return Err(refuse("is there twice, once without the usual prefix".into()));
         }
     }
     Ok(found)
+}
+
+/// What transformers calls the head of a classifier.
+fn score_name(config: &Config) -> String {
+    config.family.hf_name(Role::Score, None).expect("every family has such a head").0
 }
 
 /// A factor as f32.

@@ -36,6 +36,7 @@ const READ: &[&str] = &[
     "init_lora_weights",
     "lora_alpha",
     "lora_dropout",
+    "modules_to_save",
     "peft_type",
     "r",
     "rank_pattern",
@@ -43,6 +44,9 @@ const READ: &[&str] = &[
     "task_type",
     "use_rslora",
 ];
+
+/// What PEFT calls the heads of classifiers; in the families here it is `score`.
+const CLASSIFICATION_HEADS: [&str; 2] = ["classifier", "score"];
 
 /// Ways to begin that leave the model's own matrices as they were; others need a changed base.
 const INITS: &[&str] = &["gaussian", "eva", "orthogonal"];
@@ -53,6 +57,8 @@ pub(super) struct PeftSettings {
     pub(super) settings: AdapterSettings,
     /// Module names, or their ends, if there is such a list and nothing narrows it.
     pub(super) targets: Option<Vec<String>>,
+    /// Whether it is for sequence classification, and brings a head.
+    pub(super) classifies: bool,
     /// Whether every target must have its tensors.
     pub(super) complete: bool,
     ranks: Vec<(String, f64)>,
@@ -95,10 +101,16 @@ impl PeftSettings {
                 ));
             }
         }
-        match keys.text("task_type")? {
-            None | Some("CAUSAL_LM") => {}
-            Some(other) => return Err(format!("`task_type` is {other:.40}; only CAUSAL_LM continues text")),
-        }
+        let classifies = match keys.text("task_type")? {
+            None | Some("CAUSAL_LM") => false,
+            Some("SEQ_CLS") => true,
+            Some(other) => {
+                return Err(format!(
+                    "`task_type` is {other:.40}; only CAUSAL_LM (text) and SEQ_CLS (classification) are supported"
+                ));
+            }
+        };
+        keys.saved_modules(classifies)?;
         match keys.text("bias")? {
             None | Some("none") => {}
             Some(other) => return Err(format!("`bias` is {other:.40}: adapters that train biases are not supported")),
@@ -132,6 +144,7 @@ impl PeftSettings {
         Ok(Self {
             settings,
             targets: keys.targets()?,
+            classifies,
             complete: !narrowed,
             ranks: keys.patterns("rank_pattern", |key, value| rank(key, value).map(|rank| rank as f64))?,
             alphas: keys.patterns("alpha_pattern", number)?,
@@ -142,6 +155,7 @@ impl PeftSettings {
 /// The text of the file for an adapter of these settings.
 pub(super) fn to_json(
     settings: &AdapterSettings,
+    classifies: bool,
     fan_in_fan_out: bool,
     targets: &[String],
     ranks: &[(String, usize)],
@@ -149,12 +163,13 @@ pub(super) fn to_json(
 ) -> String {
     let ranks: Map<String, Value> = ranks.iter().map(|(key, rank)| (key.clone(), json!(rank))).collect();
     let alphas: Map<String, Value> = alphas.iter().map(|(key, alpha)| (key.clone(), short(*alpha))).collect();
+    let (task, saved) = if classifies { ("SEQ_CLS", json!(CLASSIFICATION_HEADS)) } else { ("CAUSAL_LM", Value::Null) };
     let value = json!({
         "alpha_pattern": alphas, "base_model_name_or_path": settings.base, "bias": "none",
         "fan_in_fan_out": fan_in_fan_out, "inference_mode": true, "init_lora_weights": true,
-        "lora_alpha": short(settings.alpha), "lora_dropout": short(settings.dropout), "modules_to_save": null,
+        "lora_alpha": short(settings.alpha), "lora_dropout": short(settings.dropout), "modules_to_save": saved,
         "peft_type": "LORA", "r": settings.rank, "rank_pattern": ranks, "target_modules": targets,
-        "task_type": "CAUSAL_LM", "use_dora": false, "use_rslora": settings.rank_stabilised,
+        "task_type": task, "use_dora": false, "use_rslora": settings.rank_stabilised,
     });
     format!("{value:#}\n")
 }
@@ -226,6 +241,29 @@ impl<'a> Keys<'a> {
                 list.iter().map(one).collect::<Result<_, _>>().map(Some)
             }
             Some(other) => Err(wrong(other)),
+        }
+    }
+
+    /// Modules trained whole: of a classifier its head, which PEFT lists by every name that one may have; of others none.
+    fn saved_modules(&self, classifies: bool) -> Result<(), String> {
+        let value = match self.get("modules_to_save") {
+            Some(value) if !is_unset(value) => value,
+            _ if classifies => {
+                return Err(
+                    "`modules_to_save` names nothing, so the classification head was not saved: wanted \"score\""
+                        .into(),
+                );
+            }
+            _ => return Ok(()),
+        };
+        let names: Option<Vec<&str>> = value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect());
+        let heads = |names: &[&str]| names.iter().all(|name| CLASSIFICATION_HEADS.contains(name));
+        match names {
+            Some(names) if classifies && heads(&names) && names.contains(&"score") => Ok(()),
+            _ => Err(format!(
+                "`modules_to_save` is {}: only the head of a classifier (`task_type` SEQ_CLS, \"score\") may be trained whole",
+                shown(value)
+            )),
         }
     }
 
@@ -319,7 +357,7 @@ mod tests {
             ("a_setting_of_tomorrow", json!(1)),
             ("init_lora_weights", json!("pissa")),
             ("bias", json!("all")),
-            ("task_type", json!("SEQ_CLS")),
+            ("task_type", json!("SEQ_2_SEQ_LM")),
             ("peft_type", json!("IA3")),
             ("peft_type", Value::Null),
             ("r", json!(0)),
@@ -342,6 +380,27 @@ mod tests {
         }
         assert!(PeftSettings::from_json(b"[1]").is_err());
         assert!(PeftSettings::from_json("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn classifiers_bring_their_head_and_nothing_else() {
+        let read = |task: &str, saved: Value| {
+            let config =
+                json!({"peft_type": "LORA", "r": 4, "lora_alpha": 8, "task_type": task, "modules_to_save": saved});
+            PeftSettings::from_json(config.to_string().as_bytes())
+        };
+        assert!(read("SEQ_CLS", json!(["classifier", "score"])).unwrap().classifies);
+        assert!(!read("CAUSAL_LM", json!([])).unwrap().classifies);
+        for (task, saved) in [
+            ("SEQ_CLS", Value::Null),
+            ("SEQ_CLS", json!(["classifier"])),
+            ("SEQ_CLS", json!(["score", "wte"])),
+            ("SEQ_CLS", json!("score")),
+            ("CAUSAL_LM", json!(["score"])),
+        ] {
+            let message = read(task, saved.clone()).unwrap_err();
+            assert!(message.contains("`modules_to_save`"), "{task} {saved}: {message}");
+        }
     }
 
     #[test]

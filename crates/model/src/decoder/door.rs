@@ -4,7 +4,7 @@ use gptneo_device::{CacheType, Device, Reach};
 
 use super::adapted::PlainRoom;
 use super::{Decoder, PIECE};
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, AdapterError};
 use crate::config::Config;
 use crate::language_model::{AdapterId, LanguageModel, ModelError, Run, SequenceId, Spec};
 use crate::probe::Probe;
@@ -27,6 +27,9 @@ impl<D: Device> LanguageModel for Decoder<D> {
     }
 
     fn add_adapter(&mut self, adapter: &Adapter) -> Result<AdapterId, ModelError> {
+        if adapter.score().is_some() {
+            return Err(AdapterError::Classifies.into());
+        }
         if self.work.plain.is_none() {
             self.work.plain = Some(PlainRoom::new(&self.device, PIECE * self.config.width)?);
         }

@@ -87,11 +87,11 @@ impl<D: Device> Decoder<D> {
                 device.write(query, i * width, &row);
             }
             let bias = weights.head_bias.as_ref();
-            device.linear(rows.len(), query, weights.output(), bias, 0..config.vocab, head);
+            device.linear(rows.len(), query, weights.output(), bias, 0..config.outputs(), head);
             eye.n = rows.len();
-            eye.show("logits", config.vocab, head);
+            eye.show("logits", config.outputs(), head);
             let start = logits.len();
-            logits.resize(start + rows.len() * config.vocab, 0.0);
+            logits.resize(start + rows.len() * config.outputs(), 0.0);
             device.read(head, 0, &mut logits[start..]);
         }
     }

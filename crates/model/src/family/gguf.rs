@@ -131,6 +131,7 @@ pub(crate) fn config(checkpoint: &Checkpoint) -> Result<Config, ConfigError> {
             head: has(Role::HeadBias),
         },
         tied: !has(Role::Head) || keys.flag("tie_word_embeddings", false),
+        classifier: None,
         bos: token("tokenizer.ggml.bos_token_id"),
         eos: token("tokenizer.ggml.eos_token_id"),
     };

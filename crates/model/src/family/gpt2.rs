@@ -24,6 +24,7 @@ pub(super) const TENSORS: &[Entry] = &[
     entry(FinalGain, "ln_f.weight", "output_norm.weight"),
     entry(FinalBias, "ln_f.bias", "output_norm.bias"),
     entry(Head, "lm_head.weight", "output.weight"),
+    entry(Score, "score.weight", "cls.output.weight"),
 ];
 
 pub(super) const KEYS: &[&str] = &[
@@ -62,6 +63,7 @@ pub(super) fn config(keys: &Keys<'_>) -> Result<Config, ConfigError> {
         scale: ScoreScale::of(keys.flag("scale_attn_weights", true)?, by_layer),
         biases: Biases { qkv: true, attention_output: true, head: false },
         tied: keys.flag("tie_word_embeddings", true)?,
+        classifier: super::labels::classifier(keys)?,
         bos: keys.token("bos_token_id")?,
         eos: keys.token("eos_token_id")?,
     })

@@ -22,6 +22,7 @@ pub(super) const TENSORS: &[Entry] = &[
     entry(FinalBias, "ln_f.bias", "output_norm.bias"),
     entry(Head, "lm_head.weight", "output.weight"),
     entry(HeadBias, "lm_head.bias", "output.bias"),
+    entry(Score, "score.weight", "cls.output.weight"),
 ];
 
 pub(super) const KEYS: &[&str] = &[
@@ -63,6 +64,7 @@ pub(super) fn config(keys: &Keys<'_>) -> Result<Config, ConfigError> {
         scale: ScoreScale::InverseSqrt,
         biases: Biases { qkv: false, attention_output: false, head: true },
         tied: keys.flag("tie_word_embeddings", false)?,
+        classifier: super::labels::classifier(keys)?,
         bos: keys.token("bos_token_id")?,
         eos: keys.token("eos_token_id")?,
     })

@@ -26,6 +26,7 @@ pub(super) const TENSORS: &[Entry] = &[
     entry(FinalGain, "ln_f.weight", "output_norm.weight"),
     entry(FinalBias, "ln_f.bias", "output_norm.bias"),
     entry(Head, "lm_head.weight", "output.weight"),
+    entry(Score, "score.weight", "cls.output.weight"),
 ];
 
 pub(super) const KEYS: &[&str] = &[
@@ -59,6 +60,7 @@ pub(super) fn config(keys: &Keys<'_>) -> Result<Config, ConfigError> {
         scale: ScoreScale::One,
         biases: Biases { qkv: false, attention_output: true, head: false },
         tied: keys.flag("tie_word_embeddings", true)?,
+        classifier: super::labels::classifier(keys)?,
         bos: keys.token("bos_token_id")?,
         eos: keys.token("eos_token_id")?,
     })

@@ -23,6 +23,7 @@ pub(super) const TENSORS: &[Entry] = &[
     entry(FinalGain, "final_layer_norm.weight", "output_norm.weight"),
     entry(FinalBias, "final_layer_norm.bias", "output_norm.bias"),
     entry(Head, "embed_out.weight", "output.weight"),
+    entry(Score, "score.weight", "cls.output.weight"),
 ];
 
 pub(super) const KEYS: &[&str] = &[
@@ -85,6 +86,7 @@ pub(super) fn config(keys: &Keys<'_>) -> Result<Config, ConfigError> {
         scale: ScoreScale::InverseSqrt,
         biases: Biases { qkv: bias, attention_output: bias, head: false },
         tied: keys.flag("tie_word_embeddings", false)?,
+        classifier: super::labels::classifier(keys)?,
         bos: keys.token("bos_token_id")?,
         eos: keys.token("eos_token_id")?,
     })

@@ -49,6 +49,7 @@ const COMMON: &[&str] = &[
     "no_repeat_ngram_size",
     "num_beam_groups",
     "num_beams",
+    "num_labels",
     "num_return_sequences",
     "output_attentions",
     "output_hidden_states",
@@ -165,6 +166,13 @@ impl<'a> Keys<'a> {
             Some(n) => Err(ConfigError::OutOfRange { key, value: n.to_string(), range: "1 to 4294967295".into() }),
             None => Err(self.wrong_type(key, "a positive whole number", value)),
         }
+    }
+
+    /// A number that may be 0, if it is there.
+    pub(super) fn count(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
+        let Some(value) = self.get(key) else { return Ok(None) };
+        let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
+        count.map(Some).ok_or_else(|| self.wrong_type(key, "a whole number", value))
     }
 
     /// A number of layers, bounded before anything of that length is made.

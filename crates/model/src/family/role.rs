@@ -29,6 +29,8 @@ pub enum Role {
     FinalBias,
     Head,
     HeadBias,
+    /// In a classifier, in place of the output matrix.
+    Score,
 }
 
 impl Role {
@@ -45,6 +47,7 @@ impl Role {
             Role::QkvBias => (3 * width, None),
             Role::InnerBias => (inner, None),
             Role::HeadBias => (vocab, None),
+            Role::Score => (config.outputs(), Some(width)),
             Role::Norm1Gain
             | Role::Norm1Bias
             | Role::Norm2Gain
@@ -60,7 +63,13 @@ impl Role {
     pub fn per_layer(self) -> bool {
         !matches!(
             self,
-            Role::Embedding | Role::Positions | Role::FinalGain | Role::FinalBias | Role::Head | Role::HeadBias
+            Role::Embedding
+                | Role::Positions
+                | Role::FinalGain
+                | Role::FinalBias
+                | Role::Head
+                | Role::HeadBias
+                | Role::Score
         )
     }
 
@@ -71,8 +80,9 @@ impl Role {
             Role::QkvBias => config.biases.qkv,
             Role::AttentionOutputBias => config.biases.attention_output,
             Role::Norm2Gain | Role::Norm2Bias => config.has_norm_2(),
-            Role::Head => !config.tied,
-            Role::HeadBias => config.biases.head,
+            Role::Head => config.output() == Role::Head,
+            Role::HeadBias => config.classifier.is_none() && config.biases.head,
+            Role::Score => config.output() == Role::Score,
             _ => true,
         }
     }

@@ -118,8 +118,8 @@ impl Family {
     pub fn hf_name(self, role: Role, layer: Option<usize>) -> Option<(String, Layout)> {
         let e = self.table().iter().find(|e| e.role == role)?;
         let name = fill(e.hf, layer);
-        // The output matrix belongs to the language model around the transformer.
-        let own = matches!(role, Role::Head | Role::HeadBias);
+        // The output matrix belongs to the language model (or classifier) around the transformer.
+        let own = matches!(role, Role::Head | Role::HeadBias | Role::Score);
         Some((if own { name } else { format!("{}{name}", self.prefix()) }, e.layout))
     }
 

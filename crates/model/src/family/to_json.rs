@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::Family;
 use super::json::activation_name;
+use super::labels::CLASS;
+use crate::classifier::Classifier;
 use crate::config::{Config, Position, Residual};
 
 impl Config {
@@ -16,6 +18,13 @@ impl Config {
             Family::GptJ => ("GPTJForCausalLM", self.gpt_j()),
             Family::GptNeoX => ("GPTNeoXForCausalLM", self.gpt_neox()),
         };
+        let class = match &self.classifier {
+            None => class.to_owned(),
+            Some(_) => {
+                let stem = class.trim_end_matches("LMHeadModel").trim_end_matches("ForCausalLM");
+                format!("{stem}{CLASS}")
+            }
+        };
         let mut map: Map<String, Value> = own.as_object().cloned().unwrap_or_default();
         map.insert("architectures".into(), json!([class]));
         map.insert("model_type".into(), json!(self.family.name()));
@@ -24,6 +33,9 @@ impl Config {
         map.insert("eos_token_id".into(), json!(self.eos));
         map.insert("tie_word_embeddings".into(), json!(self.tied));
         map.insert("dtype".into(), json!(dtype));
+        if let Some(classifier) = &self.classifier {
+            map.extend(labels(classifier));
+        }
         let mut text = format!("{:#}", Value::Object(map));
         text.push('\n');
         text
@@ -74,6 +86,21 @@ impl Config {
             "use_parallel_residual": self.residual == Residual::ParallelTwoNorms,
         })
     }
+}
+
+/// The keys of a classifier.
+fn labels(classifier: &Classifier) -> Map<String, Value> {
+    let labels = || classifier.labels().iter().enumerate();
+    let names: Map<String, Value> = labels().map(|(id, label)| (id.to_string(), json!(label))).collect();
+    let ids: Map<String, Value> = labels().map(|(id, label)| (label.clone(), json!(id))).collect();
+    let problem = if classifier.is_value() { "regression" } else { "single_label_classification" };
+    let keys = [
+        ("id2label", Value::Object(names)),
+        ("label2id", Value::Object(ids)),
+        ("problem_type", json!(problem)),
+        ("pad_token_id", json!(classifier.pad())),
+    ];
+    keys.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
 }
 
 /// The shortest decimal that reads back as this f32, rather than its f64 neighbour's seventeen digits.

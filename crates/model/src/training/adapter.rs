@@ -3,6 +3,7 @@
 use gptneo_device::train::TrainDevice;
 
 use crate::adapter::{Adapter, AdapterError, AdapterSettings, LowRank};
+use crate::family::Role;
 
 use super::error::TrainError;
 use super::layout::Part;
@@ -31,10 +32,16 @@ impl<D: TrainDevice> Network<D> {
             }
             made.insert(down.role, layer, LowRank { rank, alpha, a, b })?;
         }
+        if let Some(slot) = self.layout().find(Role::Score, None) {
+            let mut score = vec![0.0; slot.range.len()];
+            self.device().read(self.slot_buffer(slot), slot.range.start, &mut score);
+            made.insert_score(score)?;
+        }
         Ok(Some(made))
     }
 
-    /// Goes on from an adapter: it must have the rank, the scale and the targets that this network trains.
+    /// Goes on from an adapter: it must have the rank, the scale and the targets that this network trains, and
+    /// bring a classification head where the network is a classifier.
     ///
     /// # Errors
     /// If it has others; then nothing has changed.
@@ -42,7 +49,7 @@ impl<D: TrainDevice> Network<D> {
         let Some(scale) = self.trainable().adapters().map(Adapters::scale) else {
             return Err(TrainError::OtherAdapter);
         };
-        let mut writes = Vec::new();
+        let mut writes: Vec<(usize, &[f32])> = Vec::new();
         for (place, slot) in self.layout().slots().iter().enumerate().filter(|(_, slot)| slot.part != Part::Whole) {
             let layer = slot.layer.expect("adapters stand in layers");
             let pair = adapter.get(slot.role, layer).ok_or(TrainError::OtherAdapter)?;
@@ -54,6 +61,13 @@ impl<D: TrainDevice> Network<D> {
         }
         if 2 * adapter.iter().count() != writes.len() {
             return Err(TrainError::OtherAdapter);
+        }
+        match (self.layout().place(Role::Score, None), adapter.score()) {
+            (None, None) => {}
+            (Some(place), Some(score)) if score.len() == self.layout().slots()[place].range.len() => {
+                writes.push((place, score));
+            }
+            _ => return Err(TrainError::OtherAdapter),
         }
         for (place, values) in writes {
             self.write_slot(place, values);

@@ -12,7 +12,8 @@ use super::options::TrainOptions;
 pub struct Batch<'a> {
     /// Tokens, `[N]`.
     pub ids: &'a [u32],
-    /// What should follow each, [`IGNORE`] where nothing counts; `[N]`.
+    /// What should follow each, [`IGNORE`] where nothing counts; `[N]`. Of a classifier the labels of sequences, where
+    /// [`crate::Classifier::targets`] puts them.
     pub targets: &'a [u32],
     /// Position of each token, `[N]`: usually counted from 0 in each segment.
     pub positions: &'a [u32],
@@ -51,10 +52,15 @@ impl Batch<'_> {
             return Err(TrainError::TooLong { len, limit: options.longest });
         }
         for (row, (&id, &target)) in self.ids.iter().zip(self.targets).enumerate() {
-            for id in [Some(id), (target != IGNORE).then_some(target)].into_iter().flatten() {
-                if id as usize >= config.vocab {
-                    return Err(TrainError::UnknownToken { id, row, vocab: config.vocab });
-                }
+            let outside = |id: u32, limit: usize| id as usize >= limit;
+            if outside(id, config.vocab) {
+                return Err(TrainError::UnknownToken { id, row, vocab: config.vocab });
+            }
+            if target != IGNORE && outside(target, config.outputs()) {
+                return Err(match &config.classifier {
+                    Some(classifier) => TrainError::UnknownLabel { id: target, row, labels: classifier.labels().len() },
+                    None => TrainError::UnknownToken { id: target, row, vocab: config.vocab },
+                });
             }
         }
         for (row, &position) in self.positions.iter().enumerate() {

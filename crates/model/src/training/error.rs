@@ -76,6 +76,16 @@ pub enum TrainError {
         /// V.
         vocab: usize,
     },
+    /// A label that the classifier does not have.
+    #[error("label {id} at row {row} is none of the classifier's {labels}")]
+    UnknownLabel {
+        /// The label.
+        id: u32,
+        /// Where.
+        row: usize,
+        /// How many there are.
+        labels: usize,
+    },
     /// A position the model does not have.
     #[error("position {position} at row {row} is past the model's {limit} positions")]
     UnknownPosition {

@@ -1,10 +1,11 @@
-//! The output matrix, the loss, and the way back to the final norm: some rows of logits at a time.
+//! The output matrix or a classifier's head, the loss, and the way back to the final norm: some rows of logits at a time.
 
 use std::ops::Range;
 
 use gptneo_device::train::{Base, IGNORE, LogProbs, LogitGradients, TrainDevice, Write};
 use gptneo_device::{View, ViewMut};
 
+use super::network::OnLogits;
 use super::objective::{Derivatives, Objective, Scope, Scored};
 use super::pass::{Gradients, Pass};
 use super::room::Work;
@@ -40,12 +41,26 @@ impl Scores {
 }
 
 impl<D: TrainDevice> Pass<'_, D> {
-    /// Scores the targets from the final norm's output in `work.normed`.
-    pub(super) fn score(&self, head_rows: usize, work: &mut Work<D>, scores: &mut Scores) {
+    /// Scores the targets from the final norm's output in `work.normed`; `see` is shown the logits of each row that counts.
+    pub(super) fn score(
+        &self,
+        head_rows: usize,
+        work: &mut Work<D>,
+        scores: &mut Scores,
+        mut see: Option<&mut OnLogits<'_>>,
+    ) {
         scores.reset(self.rows());
+        let mut logits = Vec::new();
         for rows in chunks(self.rows(), head_rows) {
-            if self.counts(&rows) {
-                self.chunk_logits(rows, work, scores);
+            if !self.counts(&rows) {
+                continue;
+            }
+            self.chunk_logits(rows.clone(), work, scores);
+            let Some(see) = see.as_deref_mut() else { continue };
+            logits.resize(self.map.head.outputs, 0.0);
+            for row in rows.clone().filter(|&row| self.batch.targets[row] != IGNORE) {
+                self.device.read(&work.logits, (row - rows.start) * logits.len(), &mut logits);
+                see(row, &logits);
             }
         }
     }
@@ -64,7 +79,7 @@ impl<D: TrainDevice> Pass<'_, D> {
         let whole = objective.scope() == Scope::Batch;
         let mut loss = 0.0;
         if whole {
-            self.score(head_rows, work, scores);
+            self.score(head_rows, work, scores, None);
             loss += scores.weigh(objective, targets, 0..all);
         } else {
             scores.reset(all);
@@ -81,7 +96,7 @@ impl<D: TrainDevice> Pass<'_, D> {
                 loss += scores.weigh(objective, targets, rows.clone());
             }
             let args = LogitGradients {
-                vocab: self.config.vocab,
+                vocab: self.map.head.outputs,
                 targets: &targets[rows.clone()],
                 log_z: &scores.log_z[rows.clone()],
                 d_log_probs: &scores.d_log_probs[rows.clone()],
@@ -115,7 +130,7 @@ impl<D: TrainDevice> Pass<'_, D> {
         let normed = View::at(&work.normed, rows.start * self.config.width);
         self.linear_rows(rows.len(), self.map.head, normed, Base::Zero, (&mut work.logits).into());
         let out = LogProbs { log_probs: &mut scores.log_probs[rows.clone()], log_z: &mut scores.log_z[rows.clone()] };
-        self.device.log_probs(self.config.vocab, &self.batch.targets[rows], (&work.logits).into(), out);
+        self.device.log_probs(self.map.head.outputs, &self.batch.targets[rows], (&work.logits).into(), out);
     }
 }
 

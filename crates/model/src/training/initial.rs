@@ -43,8 +43,7 @@ impl<D: TrainDevice> Network<D> {
                 _ if slot.part != Part::Whole => continue,
                 Kind::Matrix | Kind::Embedding => {
                     let deviation = deviation(initial, self.config(), slot);
-                    let stream = (slot.role as u64) << 32 | slot.layer.map_or(0, |layer| layer as u64 + 1);
-                    draw(Random::new(seed, stream), deviation, &mut values);
+                    draw(Random::of(seed, slot.role, slot.layer), deviation, &mut values);
                 }
                 Kind::Norm if is_gain(slot.role) => values.fill(1.0),
                 Kind::Norm | Kind::Bias => {}

@@ -15,7 +15,7 @@ use super::options::Trainable;
 pub enum Kind {
     /// A matrix of a linear map inside a layer.
     Matrix,
-    /// Token or position embeddings, and the output matrix.
+    /// Token or position embeddings, and the output matrix or a classifier's head.
     Embedding,
     /// Gain or bias of a layer norm.
     Norm,
@@ -56,7 +56,7 @@ pub struct Slot {
     pub range: Range<usize>,
 }
 
-/// Every parameter of a network, in the order in which their gradients are finished: output matrix (if not tied), final norm, layers from
+/// Every parameter of a network, in the order in which their gradients are finished: output matrix (if not tied) or a classifier's head, final norm, layers from
 /// last to first, position embeddings, token embeddings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -77,7 +77,7 @@ impl Layout {
         let (mut slots, mut index, mut ends) = (Vec::new(), HashMap::new(), [0, 0]);
         for (role, layer) in ordered {
             let (name, _) = config.family.hf_name(role, layer).expect("roles come from the family's table");
-            let trained = trainable.includes(&name);
+            let trained = trainable.includes(role, &name);
             let (rows, cols) = role.shape(config);
             let end = &mut ends[usize::from(trained)];
             let range = *end..*end + rows * cols.unwrap_or(1);
@@ -204,13 +204,15 @@ fn order(config: &Config, role: Role, layer: Option<usize>) -> (usize, usize) {
         Role::Norm1Bias => 18,
         Role::Positions => 19,
         Role::Embedding => 20,
+        // Alone where the output matrix and its bias would be.
+        Role::Score => 0,
     };
     (group, within)
 }
 
 fn kind(role: Role) -> Kind {
     match role {
-        Role::Embedding | Role::Positions | Role::Head => Kind::Embedding,
+        Role::Embedding | Role::Positions | Role::Head | Role::Score => Kind::Embedding,
         Role::Norm1Gain | Role::Norm1Bias | Role::Norm2Gain | Role::Norm2Bias | Role::FinalGain | Role::FinalBias => {
             Kind::Norm
         }

@@ -63,7 +63,7 @@ pub(super) struct Map {
     pub(super) positions: Option<usize>,
     pub(super) layers: Vec<LayerMap>,
     pub(super) final_norm: NormMap,
-    /// The output matrix, which may be the embedding.
+    /// The output matrix, which may be the embedding, or a classifier's head.
     pub(super) head: LinearMap,
     /// The lowest layer with anything to train, in itself or below.
     pub(super) floor: usize,
@@ -102,7 +102,7 @@ impl Map {
                 scale: config.scale.factor(config.head_size(), index),
             }
         });
-        let head = linear(if config.tied { Role::Embedding } else { Role::Head }, Role::HeadBias, None);
+        let head = linear(config.output(), Role::HeadBias, None);
         let trained = |place: usize| layout.slots()[place].trained;
         let (embedding, positions) = (has(Role::Embedding, None), place(Role::Positions, None));
         let trains_embeddings = trained(embedding) || positions.is_some_and(trained);

@@ -12,6 +12,9 @@
 //! With [`Trainable::Adapters`] low-rank factors are trained beside frozen matrices; they are slots of the layout like any other,
 //! marked by [`Slot::part`].
 //!
+//! A [`crate::Classifier`] is trained as a language model is, with labels for targets: [`NextToken`] is cross-entropy over whatever
+//! the head has logits for, [`SquaredError`] drives the one logit of a value at a number.
+//!
 //! Tested in `tests/gradients.rs` and `tests/low_rank.rs` against PyTorch (all families and variants), finite differences, and the decoder's own
 //! log-probabilities. The same batch gives the same bits on any number of threads.
 
@@ -38,8 +41,8 @@ pub use error::TrainError;
 pub use file::{file_bytes, file_shape};
 pub use initial::Initial;
 pub use layout::{Kind, Layout, Part, Slot};
-pub use network::{Network, OnReady, Outcome, Parameters, StepKey};
-pub use objective::{Derivatives, NextToken, Objective, Scope, Scored};
+pub use network::{Network, OnLogits, OnReady, Outcome, Parameters, StepKey};
+pub use objective::{Derivatives, NextToken, Objective, Scope, Scored, SquaredError};
 pub use options::{Adapters, Dropouts, Recompute, TrainOptions, Trainable};
 pub use plan::Plan;
 pub use snapshot::Snapshot;

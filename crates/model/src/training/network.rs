@@ -33,6 +33,9 @@ pub struct StepKey {
 /// Told of every finished range of the gradients: the device, the gradients, the range.
 pub type OnReady<'a, D> = dyn FnMut(&D, &<D as Device>::Buffer, Range<usize>) + 'a;
 
+/// Shown the logits of a row: its index in the batch, and V of them, or as many as a classifier has labels.
+pub type OnLogits<'a> = dyn FnMut(usize, &[f32]) + 'a;
+
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
@@ -206,13 +209,26 @@ impl<D: TrainDevice> Network<D> {
     /// # Errors
     /// If the batch is not one that the network takes.
     pub fn evaluate(&mut self, batch: &Batch<'_>) -> Result<Outcome, TrainError> {
+        self.evaluated(batch, None)
+    }
+
+    /// The same, and `see` is shown the logits of each row whose target counts, in order: from those of a classifier come
+    /// its accuracy, or (one logit, whose log-probability is always 0) the values that it predicts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_logits(&mut self, batch: &Batch<'_>, see: &mut OnLogits<'_>) -> Result<Outcome, TrainError> {
+        self.evaluated(batch, Some(see))
+    }
+
+    fn evaluated(&mut self, batch: &Batch<'_>, see: Option<&mut OnLogits<'_>>) -> Result<Outcome, TrainError> {
         batch.check(&self.config, &self.options)?;
         let Self { device, config, options, layout, map, parameters, room, scores, low_rank, .. } = self;
         let Parameters { trained, frozen, .. } = parameters;
         let dropouts = Dropouts::default();
         let pass = Pass { device, config, layout, map, trained, frozen, batch: *batch, key: None, dropouts, low_rank };
         pass.forward(room, options.recompute);
-        pass.score(room.sizes.head_rows, &mut room.work, scores);
+        pass.score(room.sizes.head_rows, &mut room.work, scores, see);
         let found = outcome(batch, scores);
         Ok(Outcome { loss: found.nll / found.counted.max(1) as f64, ..found })
     }

@@ -47,7 +47,7 @@ pub trait Objective {
     fn weigh(&mut self, scored: &Scored<'_>, derivatives: &mut Derivatives<'_>) -> f64;
 }
 
-/// The next token: `sum of (-log_prob + z_loss log_z^2)` over targets that count, times `factor`.
+/// The next token, or the label of a classifier: `sum of (-log_prob + z_loss log_z^2)` over targets that count, times `factor`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NextToken {
     /// Usually 1 / (targets that count, in all the batches that one optimiser step adds up).
@@ -73,6 +73,30 @@ impl Objective for NextToken {
             derivatives.log_probs[i] = -self.factor;
             derivatives.log_z[i] = 2.0 * self.z_loss * self.factor * log_z;
             loss += f64::from(self.z_loss) * f64::from(log_z).powi(2) - f64::from(log_prob);
+        }
+        loss * f64::from(self.factor)
+    }
+}
+
+/// A value of each row that counts (STS-B's similarity): `sum of (logit - value)^2` times `factor`, for a
+/// classifier of one label. The logarithm of the sum over one exponential is its logit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SquaredError<'a> {
+    /// What each row's logit should be; read where its target counts, `[N]`.
+    pub values: &'a [f32],
+    /// Usually 1 / (targets that count, in all the batches that one optimiser step adds up).
+    pub factor: f32,
+}
+
+impl Objective for SquaredError<'_> {
+    fn weigh(&mut self, scored: &Scored<'_>, derivatives: &mut Derivatives<'_>) -> f64 {
+        let mut loss = 0.0;
+        for (i, (&logit, &value)) in scored.log_z.iter().zip(&self.values[scored.first..]).enumerate() {
+            if scored.targets[i] != IGNORE {
+                let error = logit - value;
+                derivatives.log_z[i] = 2.0 * self.factor * error;
+                loss += f64::from(error).powi(2);
+            }
         }
         loss * f64::from(self.factor)
     }

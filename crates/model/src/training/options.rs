@@ -59,16 +59,16 @@ pub enum Trainable {
     All,
     /// Those of these names (as in the Hugging Face checkpoint). The others have no gradient, and nothing is computed for them.
     Named(BTreeSet<String>),
-    /// Adapters beside matrices, and none of the model's own.
+    /// Adapters beside matrices, and none of the model's own but a classifier's head, which no base model has.
     Adapters(Adapters),
 }
 
 impl Trainable {
-    pub(super) fn includes(&self, name: &str) -> bool {
+    pub(super) fn includes(&self, role: Role, name: &str) -> bool {
         match self {
             Trainable::All => true,
             Trainable::Named(names) => names.contains(name),
-            Trainable::Adapters(_) => false,
+            Trainable::Adapters(_) => role == Role::Score,
         }
     }
 

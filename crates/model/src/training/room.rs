@@ -24,7 +24,8 @@ pub(super) struct Sizes {
     pub(super) inner: usize,
     /// Rows of logits at once.
     pub(super) head_rows: usize,
-    pub(super) vocab: usize,
+    /// Logits of a row.
+    pub(super) outputs: usize,
     /// Buffers of layer inputs, the last layer's output among them.
     pub(super) inputs: usize,
     /// Sets of layer activations.
@@ -43,7 +44,7 @@ impl Sizes {
     pub(super) fn new(config: &Config, map: &Map, options: &TrainOptions) -> Self {
         let (layers, rows) = (config.layers(), options.rows);
         let kept = layers - map.floor;
-        let chunks = (rows * config.vocab).div_ceil(LOGITS).clamp(1, rows);
+        let chunks = (rows * config.outputs()).div_ceil(LOGITS).clamp(1, rows);
         Self {
             rows,
             width: config.width,
@@ -51,7 +52,7 @@ impl Sizes {
             wide: config.inner.max(3 * config.width),
             inner: config.inner,
             head_rows: rows.div_ceil(chunks),
-            vocab: config.vocab,
+            outputs: config.outputs(),
             // Below the floor two suffice; above, each layer keeps its input; and there is the output of the last.
             inputs: map.floor.min(2) + kept + 1,
             states: match options.recompute {
@@ -82,15 +83,15 @@ impl Sizes {
     fn working(&self) -> usize {
         let dropped = if self.dropped { self.width } else { 0 };
         let rows = self.rows * (4 * self.width + dropped + 2 * self.wide + 2);
-        rows + self.head_rows * self.vocab + self.rotary + 2 * self.low_rank.low + self.low_rank.input
+        rows + self.head_rows * self.outputs + self.rotary + 2 * self.low_rank.low + self.low_rank.input
     }
 
     /// Every product of a step, `[m, n, k]`.
     fn products(&self) -> Vec<[usize; 3]> {
-        let Self { rows, width, inner, vocab, head_rows, .. } = *self;
+        let Self { rows, width, inner, outputs, head_rows, .. } = *self;
         let linear = |rows: usize, out: usize, from: usize| [[rows, out, from], [rows, from, out], [out, from, rows]];
         let maps = [(rows, 3 * width, width), (rows, width, width), (rows, inner, width), (rows, width, inner)];
-        let maps = maps.into_iter().chain([(head_rows, vocab, width)]);
+        let maps = maps.into_iter().chain([(head_rows, outputs, width)]);
         let rank = self.low_rank.rank;
         let factors = [3 * width, inner].into_iter().filter(|_| rank > 0).map(|side| (rows, side, rank));
         maps.chain(factors).flat_map(|(rows, out, from)| linear(rows, out, from)).collect()
@@ -163,7 +164,7 @@ pub(super) struct Work<D: TrainDevice> {
     pub(super) activated: D::Buffer,
     /// Gradient of the MLP's inside, or of queries, keys and values: `[N, max(inner, 3 C)]`.
     pub(super) d_wide: D::Buffer,
-    /// `[R, V]`.
+    /// `[R, V]`, or as wide as there are labels.
     pub(super) logits: D::Buffer,
     /// Of the final norm, `[N, 2]`.
     pub(super) final_stats: D::Buffer,
@@ -173,7 +174,7 @@ pub(super) struct Work<D: TrainDevice> {
 
 impl<D: TrainDevice> Room<D> {
     pub(super) fn new(device: &D, sizes: Sizes) -> Result<Self, DeviceError> {
-        let Sizes { rows, width, heads, wide, inner, head_rows, vocab, .. } = sizes;
+        let Sizes { rows, width, heads, wide, inner, head_rows, outputs, .. } = sizes;
         let buffer = |len| device.buffer(len);
         let optional = |len, wanted| buffer(if wanted { len } else { 0 });
         let state = |_| {
@@ -198,7 +199,7 @@ impl<D: TrainDevice> Room<D> {
                 dropped: optional(rows * width, sizes.dropped)?,
                 activated: buffer(rows * wide)?,
                 d_wide: buffer(rows * wide)?,
-                logits: buffer(head_rows * vocab)?,
+                logits: buffer(head_rows * outputs)?,
                 final_stats: buffer(2 * rows)?,
                 rotary: if sizes.rotary > 0 { Some(buffer(sizes.rotary)?) } else { None },
             },

@@ -35,6 +35,7 @@ struct Report<'a> {
 
 pub(super) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
+    opened.language_model()?;
     let config = opened.config().clone();
     let (batch, seq, steps) = (args.batch.unwrap_or(4), args.seq, args.repeat as usize);
     if seq > config.positions {
