@@ -3,11 +3,13 @@
 //! A line is one of
 //! - `{"prompt": …, "response": …}` (or `completion`): the response is learned;
 //! - `{"messages": [{"role": …, "content": …}, …]}`: the assistant's turns are learned, in the form of a chat template;
-//! - `{"text": …}`: all of it is learned.
+//! - `{"text": …}`: all of it is learned;
+//! - `{"text": …, "label": …}`: the label is learned, by its name or its number.
 //!
 //! A line that is none of these is an error that names it: sets for fine-tuning are made by hand, and a line left out in silence
 //! would be missed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +24,9 @@ use crate::pool;
 use crate::read::{Reader, Step};
 use crate::tokenize::{Status, Watch, split_of};
 
+/// Different labels that [`labels`] finds at most: more are no classes.
+const MOST_LABELS: usize = 1000;
+
 /// What to make examples of.
 #[derive(Clone, Debug)]
 pub struct ExampleJob {
@@ -31,6 +36,8 @@ pub struct ExampleJob {
     pub tokenizer: Tokenizer,
     /// The form of conversations; with it a prompt and its response are a conversation too.
     pub template: Option<ChatTemplate>,
+    /// Names of the labels, for a classifier; without any, no line may have one.
+    pub labels: Vec<String>,
     /// Millionths of the examples that are held out, chosen by a hash of the line.
     pub held_out_ppm: u32,
     /// Threads that tokenize; the result does not depend on them.
@@ -68,6 +75,8 @@ pub enum Holds {
     Responses,
     /// Text to learn as it stands.
     Text,
+    /// Texts with labels.
+    Labels,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +86,36 @@ struct Record {
     response: Option<String>,
     completion: Option<String>,
     text: Option<String>,
+    label: Option<Label>,
+}
+
+/// A label as lines have it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Label {
+    Name(String),
+    Number(u32),
+}
+
+impl Label {
+    /// What it is called where labels have no other names.
+    fn name(self) -> String {
+        match self {
+            Label::Name(name) => name,
+            Label::Number(number) => number.to_string(),
+        }
+    }
+
+    /// Its place among `labels`: by its name, or else by its number.
+    fn place(&self, labels: &[String]) -> Option<u32> {
+        let named = |name: &str| labels.iter().position(|label| label == name).map(|place| place as u32);
+        match self {
+            Label::Name(name) => named(name),
+            Label::Number(number) => {
+                named(&number.to_string()).or_else(|| ((*number as usize) < labels.len()).then_some(*number))
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -90,6 +129,7 @@ enum Said {
     Conversation(Vec<Message>),
     Prompt { prompt: String, response: String },
     Text(String),
+    Labelled(String, Label),
 }
 
 impl Said {
@@ -99,6 +139,13 @@ impl Said {
             (Some(_), Some(_)) => return Err("it has a `response` and a `completion`: keep one".to_owned()),
             (response, completion) => response.or(completion),
         };
+        if let Some(label) = record.label {
+            return match (record.messages, record.prompt, response, record.text) {
+                (None, None, None, Some(text)) if text.trim().is_empty() => Err("its text is empty".to_owned()),
+                (None, None, None, Some(text)) => Ok(Said::Labelled(text, label)),
+                _ => Err("a `label` stands beside a `text` alone".to_owned()),
+            };
+        }
         match (record.messages, record.prompt, response, record.text) {
             (Some(turns), None, None, None) => {
                 let turn =
@@ -120,7 +167,21 @@ impl Said {
 
     fn example(self, job: &ExampleJob) -> std::result::Result<Example, String> {
         let tokenizer = &job.tokenizer;
+        match (&self, job.labels.is_empty()) {
+            (Said::Labelled(..), true) => {
+                return Err("it has a `label`: name the labels in `model.labels`, or leave it out".to_owned());
+            }
+            (Said::Labelled(..), false) | (_, true) => {}
+            (_, false) => return Err("it has no `label`, and a classifier learns nothing else".to_owned()),
+        }
         let made = match (self, &job.template) {
+            (Said::Labelled(text, label), _) => {
+                let known = || job.labels.join(", ");
+                let place = label.place(&job.labels);
+                let place =
+                    place.ok_or_else(|| format!("its label {:?} is none of {}", label.clone().name(), known()))?;
+                Example::of_label(tokenizer, &text, place)
+            }
             (Said::Text(text), _) => Example::of_text(tokenizer, &text),
             (Said::Prompt { prompt, response }, None) => Example::of_prompt(tokenizer, &prompt, &response),
             (Said::Prompt { prompt, response }, Some(template)) => {
@@ -219,6 +280,7 @@ pub fn holds(source: &Source) -> Result<Holds> {
             }
             return match Said::read(bytes) {
                 Ok(Said::Text(_)) => Ok(Holds::Text),
+                Ok(Said::Labelled(..)) => Ok(Holds::Labels),
                 Ok(_) => Ok(Holds::Responses),
                 Err(why) => {
                     let detail = format!("line {}: {}", record.number, shown(&why));
@@ -228,6 +290,39 @@ pub fn holds(source: &Source) -> Result<Holds> {
         }
     }
     Err(CorpusError::Source { path: source.path.clone(), detail: "it has no lines".to_owned() })
+}
+
+/// The labels that lines of JSON have: names in order, and numbers by size.
+///
+/// # Errors
+/// A source that cannot be read; the first line without a label.
+pub fn labels(sources: &[Source]) -> Result<Vec<String>> {
+    let mut found = BTreeSet::new();
+    let mut reader = Reader::new(sources, "", b"\n", 0, 0);
+    while let Some(step) = reader.step()? {
+        let Step::Batch(batch) = step else { continue };
+        for record in &batch.records {
+            let bytes = record.bytes.as_ref().map_or(&[][..], |range| batch.bytes[range.clone()].trim_ascii());
+            if bytes.is_empty() {
+                continue;
+            }
+            let label = Said::read(bytes).and_then(|said| match said {
+                Said::Labelled(_, label) => Ok(label.name()),
+                _ => Err("it has no `label`, and lines before it have one".to_owned()),
+            });
+            let bad = |why: String| CorpusError::Source {
+                path: sources[batch.source].path.clone(),
+                detail: format!("line {}: {}", record.number, shown(&why)),
+            };
+            let name = label.map_err(bad)?;
+            found.insert((name.parse::<u32>().map_or(u64::MAX, u64::from), name));
+            if found.len() > MOST_LABELS {
+                let detail = format!("its lines have more than {MOST_LABELS} labels");
+                return Err(CorpusError::Source { path: sources[batch.source].path.clone(), detail });
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(_, name)| name).collect())
 }
 
 impl ExampleSet {
@@ -240,6 +335,7 @@ impl ExampleSet {
                 bytes.extend_from_slice(&[held_out]);
                 bytes.extend((example.ids().len() as u64).to_le_bytes());
                 bytes.extend(example.ids().iter().flat_map(|id| id.to_le_bytes()));
+                bytes.extend(example.label().map_or(u64::MAX, u64::from).to_le_bytes());
                 let ends = example.learned().iter().flat_map(|range| [range.start, range.end]);
                 bytes.extend(ends.flat_map(|end| (end as u64).to_le_bytes()));
             }

@@ -28,7 +28,7 @@ mod tokenize;
 mod unfinished;
 
 pub use error::CorpusError;
-pub use examples::{ExampleJob, ExampleSet, Holds, Placed, examples, holds};
+pub use examples::{ExampleJob, ExampleSet, Holds, Placed, examples, holds, labels};
 pub use fetch::{Remote, looks_like_dataset};
 pub use find::{Format, Found, Source, find};
 pub use learn::{Learned, Learning, learn};

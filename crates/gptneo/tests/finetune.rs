@@ -126,6 +126,36 @@ fn whole_models_learn_conversations_and_text() {
 }
 
 #[test]
+fn lines_with_labels_make_a_classifier() {
+    let world = World::new();
+    let line = |i: u32| {
+        let (what, label) = if i % 2 == 0 { ("eggs", "food") } else { ("the hen", "bird") };
+        format!("{{\"text\": \"day {}: {what}\", \"label\": \"{label}\"}}\n", i / 2)
+    };
+    let data = world.file("labels.jsonl", &(0..240).map(line).collect::<String>());
+    let flags = ["--epochs", "6", "--lr", "0.003", "--batch", "16", "--seq", "32", "--json"];
+    let report = with(world.finetune(&data, "classes"), &flags).run().json();
+    assert!(report["held_out_accuracy"].as_f64().unwrap() > 0.9, "{report}");
+    let model = report["checkpoint"].as_str().unwrap();
+    let label = |text: &str, more: &[&str]| {
+        gptneo([&["score", "--text", text, "--json"][..], more].concat()).json()["label"].clone()
+    };
+    assert_eq!(label("day 7: eggs", &["-m", model]), "food");
+    assert_eq!(label("day 7: the hen", &["-m", model]), "bird");
+    let refused = gptneo(["run", "-m", model, "day"]);
+    assert_ne!(refused.code, Some(0), "a classifier writes no text");
+
+    let flags = ["--lora=4", "--epochs", "12", "--lr", "0.01", "--batch", "16", "--seq", "32", "--json"];
+    let report = with(world.finetune(&data, "adapter"), &flags).run().json();
+    assert!(report["held_out_accuracy"].as_f64().unwrap() > 0.9, "{report}");
+    let adapter = report["checkpoint"].as_str().unwrap();
+    // PEFT's layout has no place for names; the first in order is `bird`.
+    assert_eq!(label("day 7: the hen", &["-m", &world.base, "--lora", adapter]), "LABEL_0");
+    let again = with(world.finetune(&data, "adapter"), &[&flags[..], &["--resume", "auto"]].concat()).run();
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+}
+
+#[test]
 fn the_flags_make_a_recipe_that_train_takes() {
     let world = World::new();
     let questions = world.questions();

@@ -16,6 +16,7 @@ pub struct Example {
     ids: Vec<u32>,
     learned: Vec<Range<usize>>,
     learned_bytes: u64,
+    label: Option<u32>,
 }
 
 impl Example {
@@ -25,6 +26,18 @@ impl Example {
     /// [`TextError::Example`] if the tokenizer has no end-of-text token; those of [`Tokenizer::encode`].
     pub fn of_text(tokenizer: &Tokenizer, text: &str) -> Result<Self> {
         Self::of_prompt(tokenizer, "", text)
+    }
+
+    /// A text to tell the label of: nothing of it is learned but that, after its last token.
+    ///
+    /// # Errors
+    /// [`TextError::Example`] if the text has no tokens; those of [`Tokenizer::encode`].
+    pub fn of_label(tokenizer: &Tokenizer, text: &str, label: u32) -> Result<Self> {
+        let ids = tokenizer.encode(text)?;
+        if ids.is_empty() {
+            return Err(TextError::Example { detail: "its text is empty".to_owned() });
+        }
+        Ok(Self { ids, label: Some(label), learned_bytes: 1, ..Self::default() })
     }
 
     /// A response to learn, after a prompt. The two are put together as they stand: a space between them belongs to the
@@ -86,12 +99,18 @@ impl Example {
         &self.learned
     }
 
-    /// How many ids are learned, of those that have one before them to be told from.
-    pub fn targets(&self) -> usize {
-        self.learned.iter().map(|range| range.end - range.start.max(1).min(range.end)).sum()
+    /// The label, where that is what is learned.
+    pub fn label(&self) -> Option<u32> {
+        self.label
     }
 
-    /// Bytes of the text that is learned.
+    /// How many ids are learned, of those that have one before them to be told from; 1 of a label.
+    pub fn targets(&self) -> usize {
+        let label = usize::from(self.label.is_some());
+        label + self.learned.iter().map(|range| range.end - range.start.max(1).min(range.end)).sum::<usize>()
+    }
+
+    /// Bytes of the text that is learned; 1 of a label.
     pub fn learned_bytes(&self) -> u64 {
         self.learned_bytes
     }
@@ -214,6 +233,15 @@ mod tests {
         let answered = [Message::new(Role::User, "Hi"), Message::new(Role::Assistant, "Yes")];
         let error = Example::of_conversation(&tokenizer, &counting.unwrap(), &answered).unwrap_err().to_string();
         assert!(error.contains("message 2"), "{error}");
+    }
+
+    #[test]
+    fn a_label_is_learned_after_the_text() {
+        let tokenizer = bytes();
+        let mut example = Example::of_label(&tokenizer, "good", 2).unwrap();
+        assert_eq!((example.ids().len(), example.label(), example.targets()), (4, Some(2), 1));
+        assert!(example.truncate(2) && example.label() == Some(2) && example.targets() == 1);
+        assert!(Example::of_label(&tokenizer, "", 0).is_err());
     }
 
     #[test]

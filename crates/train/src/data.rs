@@ -22,6 +22,11 @@ pub trait Examples: std::fmt::Debug {
     /// What cannot be read or is damaged.
     fn rows(&self, sequences: Range<u64>) -> Result<Rows, TrainError>;
 
+    /// Whether it is labels that are learned, as a classifier does.
+    fn labelled(&self) -> bool {
+        false
+    }
+
     /// Training sequences in one pass over all there is, where that is known.
     fn pass(&self) -> Option<u64>;
 

@@ -107,6 +107,8 @@ pub struct ModelRecipe {
     pub init: Initialisation,
     /// `tokenizer`: a directory, a `tokenizer.json` or a hub id; that of `from` where absent.
     pub tokenizer: Option<String>,
+    /// `labels` of a classifier that is made of the model; none for a language model.
+    pub labels: Vec<String>,
     /// `dropout` of embedding, attention and residual.
     pub dropout: f32,
     /// `recompute`: keep only the input of each layer, and compute the rest again on the way back.
@@ -383,6 +385,14 @@ impl Recipe {
         }
         if self.adapter.is_some() && !matches!(self.model.start, Start::Weights(_)) {
             return conflict("`adapter` needs `model.from`: adapters stand beside the weights of a trained model");
+        }
+        if !self.model.labels.is_empty() {
+            if examples.is_empty() || !matches!(self.model.start, Start::Weights(_)) {
+                return conflict("`model.labels` needs `model.from` and `data.examples` with a `label` in each line");
+            }
+            if self.sample.every > 0 {
+                return conflict("a classifier writes no text: leave `sample.every` out");
+            }
         }
         if self.epochs.is_some() && self.batch.ramp.is_some() {
             return conflict("`schedule.epochs` cannot be counted while the batch grows: give `schedule.steps`");

@@ -1,4 +1,5 @@
-//! Prompts and responses as the network takes them: each example a sequence of its own length, loss on what is learned alone.
+//! Prompts and responses, or texts with labels, as the network takes them: each example a sequence of its own length, loss on
+//! what is learned alone.
 //!
 //! Sequence `n` of the run is example `n mod count` of a shuffled order that is another one each epoch. Nothing is padded: a
 //! batch is as many rows as its examples have.
@@ -50,7 +51,7 @@ impl Responses {
         let mut fit = |examples: Vec<Named>| {
             let fits = |(mut example, name): Named| {
                 // The last id is a target alone.
-                let shortened = example.truncate(sequence.saturating_add(1));
+                let shortened = example.truncate(sequence.saturating_add(usize::from(example.label().is_none())));
                 if example.targets() == 0 {
                     cut.dropped += 1;
                     return None;
@@ -92,6 +93,10 @@ impl Examples for Responses {
         Ok(rows)
     }
 
+    fn labelled(&self) -> bool {
+        self.train[0].0.label().is_some()
+    }
+
     fn pass(&self) -> Option<u64> {
         Some(self.train.len() as u64)
     }
@@ -124,9 +129,15 @@ impl Examples for Responses {
     }
 }
 
-/// Adds an example up to the last id that is learned.
+/// Adds an example up to the last id that is learned, or all of it with its label at the end.
 fn push(rows: &mut Rows, example: &Example) {
     let ids = example.ids();
+    if let Some(label) = example.label() {
+        let mut targets = vec![IGNORE; ids.len()];
+        targets[ids.len() - 1] = label;
+        rows.push(ids, &targets);
+        return;
+    }
     let end = example.learned().last().map_or(0, |range| range.end);
     let mut targets = vec![IGNORE; end - 1];
     for range in example.learned() {
@@ -170,6 +181,17 @@ mod tests {
         let held_out = responses.held_out_rows(0).unwrap();
         assert_eq!(held_out.counted(), 2, "y and the end; x has nothing before it");
         assert_eq!(responses.bytes_per_token(), 1.0);
+    }
+
+    #[test]
+    fn a_label_is_the_target_of_the_last_row() {
+        let tokenizer = tokenizer();
+        let named = vec![(Example::of_label(&tokenizer, "abcd", 1).unwrap(), "line 1".to_owned())];
+        let (responses, cut) = Responses::new(named, Vec::new(), 3, 1, "hash".into()).unwrap();
+        assert_eq!(cut, Cut { shortened: 1, dropped: 0 });
+        assert!(responses.labelled());
+        let rows = responses.rows(0..1).unwrap();
+        assert_eq!((rows.batch().targets, rows.counted()), (&[IGNORE, IGNORE, 1][..], 1));
     }
 
     #[test]

@@ -242,7 +242,7 @@ pub fn log_file(output: &Path) -> std::path::PathBuf {
 }
 
 /// Refuses what a model of this configuration cannot do.
-fn check(recipe: &Recipe, config: &Config, ranks: usize) -> Result<(), TrainError> {
+fn check(recipe: &Recipe, config: &Config, labelled: bool, ranks: usize) -> Result<(), TrainError> {
     if recipe.epochs.is_some() {
         return Err(TrainError::Impossible("`schedule.epochs` has not been counted in steps".into()));
     }
@@ -252,10 +252,18 @@ fn check(recipe: &Recipe, config: &Config, ranks: usize) -> Result<(), TrainErro
             recipe.data.sequence, config.positions
         )));
     }
-    if config.classifier.is_some() {
-        return Err(TrainError::Impossible(
-            "the model is a classifier, which learns labels: text teaches a language model".into(),
-        ));
+    match (config.classifier.is_some(), labelled) {
+        (true, false) => {
+            return Err(TrainError::Impossible(
+                "the model is a classifier, which learns labels: text teaches a language model".into(),
+            ));
+        }
+        (false, true) => {
+            return Err(TrainError::Impossible(
+                "the examples have labels, which a classifier learns: name them in `model.labels`".into(),
+            ));
+        }
+        _ => {}
     }
     let least = recipe.batch.ramp.map_or(recipe.batch.sequences, |ramp| ramp.from);
     if least < ranks as u64 {

@@ -1,6 +1,6 @@
 //! Lines of JSON to examples: each form is read, what is learned is the response, a bad line is named.
 
-use gptneo_corpus::{CorpusError, ExampleJob, ExampleSet, Holds, examples, find, holds};
+use gptneo_corpus::{CorpusError, ExampleJob, ExampleSet, Holds, examples, find, holds, labels};
 use gptneo_text::{ChatTemplate, Special};
 
 use super::world::{World, tokenizer};
@@ -10,6 +10,7 @@ fn job(world: &World, template: Option<&str>, held_out_ppm: u32) -> ExampleJob {
         sources: find(&world.names, None, None).unwrap().sources,
         tokenizer: tokenizer(),
         template: template.map(|name| ChatTemplate::named(name).unwrap()),
+        labels: Vec::new(),
         held_out_ppm,
         workers: 2,
         cancel: None,
@@ -81,6 +82,32 @@ fn a_line_that_is_no_example_is_named() {
     assert!(examples(&job(&world, None, 0), &()).unwrap_err().to_string().contains(".jsonl"));
     let world = World::new().with("a.jsonl", "\n\n");
     assert!(matches!(examples(&job(&world, None, 0), &()), Err(CorpusError::NoDocuments { .. })));
+}
+
+#[test]
+fn labels_are_found_and_learned_by_name_or_number() {
+    let lines =
+        [r#"{"text": "good", "label": "yes"}"#, r#"{"text": "bad", "label": "no"}"#, r#"{"text": "fine", "label": 1}"#];
+    let world = World::new().with("a.jsonl", lines.join("\n"));
+    let mut job = job(&world, None, 0);
+    assert_eq!(labels(&job.sources).unwrap(), ["1", "no", "yes"]);
+    assert_eq!(holds(&job.sources[0]).unwrap(), Holds::Labels);
+    assert!(examples(&job, &()).unwrap_err().to_string().contains("model.labels"));
+    job.labels = vec!["no".to_owned(), "yes".to_owned()];
+    let set = examples(&job, &()).unwrap();
+    assert_eq!(set.train.iter().map(|placed| placed.example.label()).collect::<Vec<_>>(), [Some(1), Some(0), Some(1)]);
+    for (line, words) in [
+        (r#"{"text": "x", "label": "maybe"}"#, "none of no, yes"),
+        (r#"{"text": "x", "label": 2}"#, "none of no, yes"),
+        (r#"{"text": "x"}"#, "no `label`"),
+        (r#"{"prompt": "x", "response": "y", "label": 1}"#, "a `text` alone"),
+        (r#"{"text": "x", "label": [1]}"#, "line 2"),
+    ] {
+        let world = World::new().with("a.jsonl", format!("{}\n{line}", lines[0]));
+        let job = ExampleJob { sources: find(&world.names, None, None).unwrap().sources, ..job.clone() };
+        let error = examples(&job, &()).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains(words), "{line}: {error}");
+    }
 }
 
 #[test]

@@ -8,13 +8,15 @@ use super::train::RunFlags;
 
 const EXAMPLES: &str = "\
 Lines with a prompt and a response, or with messages, teach responses; lines with a \
-text, and text files, teach the text itself. recipes/README.md describes them. The \
+text and a label make a classifier; lines with a text, and text files, teach the text \
+itself. recipes/README.md describes them. The \
 flags make a recipe, which --print-recipe shows; --set changes what no flag does.
 
 Examples:
   gptneo finetune -m EleutherAI/gpt-neo-125m --lora qa.jsonl
   gptneo finetune -m ./model --chat-template plain chats.jsonl -o runs/chat --epochs 2
   gptneo finetune -m ./model tales.txt --lr 3e-5
+  gptneo finetune -m gpt2 reviews.jsonl -o runs/reviews
   gptneo run -m ./model --lora runs/chat/checkpoints/step-00000120 \"Hello\"";
 
 /// `gptneo finetune`.
@@ -32,6 +34,10 @@ pub(crate) struct FinetuneArgs {
     /// Form of the conversations: plain, alpaca, chatml, vicuna, model (the tokenizer's own), or a Jinja file
     #[arg(long, value_name = "TEMPLATE", help_heading = "Data")]
     pub(crate) chat_template: Option<String>,
+
+    /// Labels of a classifier, in order [default: those that the lines have]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Data")]
+    pub(crate) labels: Vec<String>,
 
     /// Share that is held out to measure on [default: 0.05 of lines of JSON, 0 of text files]
     #[arg(long, value_name = "FRACTION", help_heading = "Data")]

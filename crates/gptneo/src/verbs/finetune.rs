@@ -29,14 +29,21 @@ pub(crate) fn run(args: &FinetuneArgs, world: &World) -> Result<(), Failure> {
     for (kind, source) in kinds.zip(&sources[1..]) {
         if kind? != first {
             return Err(Failure::usage(format!(
-                "{} and {} cannot be learned together: one holds responses, the other text",
+                "{} and {} cannot be learned together: their lines are of different kinds",
                 sources[0].name, source.name
             ))
             .hint("one run for each, the second with -m the result of the first"));
         }
     }
     let opened = open::open(Some(&args.model), &args.run.hub, world.environment, &world.interrupt)?;
-    let recipe = recipe(args, first, opened.config().positions).to_string();
+    let labels = match (first, args.labels.is_empty()) {
+        // A classifier that is trained on has its labels.
+        (Holds::Labels, true) if opened.config().classifier.is_none() => gptneo_corpus::labels(&sources)?,
+        (Holds::Labels, _) => args.labels.clone(),
+        (_, true) => Vec::new(),
+        (_, false) => return Err(Failure::usage("--labels is for lines that have a label, and these have none")),
+    };
+    let recipe = recipe(args, first, labels, opened.config().positions).to_string();
     drop(opened);
     if args.print_recipe {
         return terminal::line(recipe.trim_end());
@@ -46,14 +53,15 @@ pub(crate) fn run(args: &FinetuneArgs, world: &World) -> Result<(), Failure> {
 }
 
 /// The recipe that the flags describe, for a model of so many positions.
-fn recipe(args: &FinetuneArgs, holds: Holds, positions: usize) -> Table {
+fn recipe(args: &FinetuneArgs, holds: Holds, labels: Vec<String>, positions: usize) -> Table {
     let text = |text: &str| Value::String(text.to_owned());
     let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
     let data_files = Value::Array(args.data.iter().map(|name| text(name)).collect());
-    let held_out = args.held_out.unwrap_or(if holds == Holds::Responses { HELD_OUT } else { 0.0 });
+    let by_line = holds != Holds::Text;
+    let held_out = args.held_out.unwrap_or(if by_line { HELD_OUT } else { 0.0 });
 
     let mut data = Table::new();
-    data.insert(if holds == Holds::Responses { "examples" } else { "sources" }.into(), data_files);
+    data.insert(if by_line { "examples" } else { "sources" }.into(), data_files);
     if let Some(template) = &args.chat_template {
         data.insert("template".into(), text(template));
     }
@@ -81,7 +89,11 @@ fn recipe(args: &FinetuneArgs, holds: Holds, positions: usize) -> Table {
     recipe.insert("name".into(), text("finetune"));
     recipe.insert("seed".into(), number(args.seed));
     recipe.insert("output".into(), text(&output));
-    recipe.insert("model".into(), table(vec![("from", text(&args.model))]));
+    let mut model = vec![("from", text(&args.model))];
+    if !labels.is_empty() {
+        model.push(("labels", Value::Array(labels.into_iter().map(Value::String).collect())));
+    }
+    recipe.insert("model".into(), table(model));
     recipe.extend(adapter.map(|adapter| ("adapter".to_owned(), Value::Table(adapter))));
     recipe.insert("data".into(), Value::Table(data));
     let micro = args.micro.unwrap_or(args.batch);

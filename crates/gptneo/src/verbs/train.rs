@@ -43,6 +43,8 @@ struct Report {
     loss: Option<f64>,
     held_out_bits_per_byte: Option<f64>,
     checkpoint: Option<String>,
+    /// Of a classifier the share of held-out labels that it tells.
+    held_out_accuracy: Option<f64>,
     /// The model beside which the checkpoint's adapter stands.
     base: Option<String>,
     seconds: f64,
@@ -97,6 +99,8 @@ fn made(
     let entry = || recording::entry(recipe, kind, origin, world.environment);
     let recording = Recording::new(if leads { recorded(recipe, flags, entry, world)? } else { None });
     let mut watcher = Watcher::new(if leads { dashboard(flags, world)? } else { None }, recording);
+    let head = model.under_head(recipe, config);
+    let first = model.first(head.as_ref());
     let parts = Parts {
         device,
         ranks: ranks.collective(),
@@ -112,7 +116,7 @@ fn made(
         observer: &mut watcher,
         peak: Some(peak),
     };
-    let trained = Trainer::new(recipe.clone(), config.clone(), model.first(), flags.resume.into(), parts)
+    let trained = Trainer::new(recipe.clone(), config.clone(), first, flags.resume.into(), parts)
         .and_then(|mut trainer| Ok((trainer.run(&world.interrupt.flag())?, trainer.state().clone())));
     watcher.finish(match &trained {
         Ok((Ended::Finished { .. }, _)) => State::Finished,
@@ -138,6 +142,7 @@ fn made(
         loss: watcher.last_loss(),
         held_out_bits_per_byte: watcher.last_bits_per_byte(),
         checkpoint: checkpoint.map(|path| path.display().to_string()),
+        held_out_accuracy: watcher.last_accuracy(),
         base: recipe.adapter.as_ref().and(match &recipe.model.start {
             Start::Weights(name) => Some(name.clone()),
             Start::Shape(_) | Start::ConfigFile(_) | Start::Config(_) => None,
@@ -218,6 +223,7 @@ fn page(report: &Report, watcher: &Watcher) -> Result<(), Failure> {
     let mut words = vec![format!("{} steps, {} tokens", report.steps, terminal::grouped(report.tokens))];
     words.extend(report.loss.map(|loss| format!("loss {loss:.4}")));
     words.extend(report.held_out_bits_per_byte.map(|bits| format!("held-out bits per byte {bits:.4}")));
+    words.extend(report.held_out_accuracy.map(|share| format!("held-out accuracy {:.1} %", 100.0 * share)));
     words.extend(report.peak_rss_bytes.map(|bytes| {
         format!("peak memory {} (planned {})", terminal::size(bytes), terminal::size(report.planned_bytes))
     }));
@@ -229,7 +235,9 @@ fn page(report: &Report, watcher: &Watcher) -> Result<(), Failure> {
                 Some(base) => format!("{base} --lora {path}"),
                 None => path.clone(),
             };
-            terminal::line(&format!("try: gptneo run -m {model} \"Once upon a time\""))
+            let verb = if report.held_out_accuracy.is_some() { "score" } else { "run" };
+            let text = if verb == "score" { "--text \"...\"" } else { "\"Once upon a time\"" };
+            terminal::line(&format!("try: gptneo {verb} -m {model} {text}"))
         }
         None => Ok(()),
     }

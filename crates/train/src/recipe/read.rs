@@ -46,6 +46,7 @@ pub(super) fn model(mut s: Section<'_>) -> Result<ModelRecipe, RecipeError> {
             &[("original", Initialisation::Original), ("transformers", Initialisation::Transformers)],
         )?,
         tokenizer: s.optional("tokenizer")?,
+        labels: s.or("labels", Vec::new())?,
         dropout: s.number("dropout", 0.0, 0.0..1.0, "from 0 to below 1")? as f32,
         recompute: s.or("recompute", false)?,
     };

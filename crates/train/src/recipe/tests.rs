@@ -74,6 +74,7 @@ fn fields_that_do_not_go_together_are_refused() {
         &["data.sources=['a.txt']"],
         &["data.examples=['a.jsonl']"],
         &["data.template=plain"],
+        &["model.labels=['yes', 'no']"],
         &["data.held_out_fraction=0.1"],
         &["adapter.rank=4"],
         &["schedule.epochs=2"],

@@ -40,7 +40,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         parts: Parts<'a, D>,
     ) -> Result<Self, TrainError> {
         let Parts { device, ranks, examples, files, tokenizer, extra, another_device, scores, observer, peak } = parts;
-        check(&recipe, &config, ranks.size())?;
+        check(&recipe, &config, examples.labelled(), ranks.size())?;
         let store = Store::new(files.clone(), checkpoints(&recipe.output));
         if resume == Resume::Never && (log_file(&recipe.output).exists() || !store.list()?.is_empty()) {
             return Err(TrainError::Exists { path: recipe.output });

@@ -11,7 +11,8 @@ use crate::log::Line;
 use crate::sample::samples;
 
 impl<D: TrainDevice> Trainer<'_, D> {
-    /// Measures held-out text: nats per token, and bits per byte.
+    /// Measures held-out text: nats per token, and bits per byte; of a classifier nats and bits per label, and how many of the
+    /// labels are right.
     pub(super) fn evaluate(&mut self) -> Result<(), TrainError> {
         let begun = Instant::now();
         let all = self.examples.held_out_windows();
@@ -19,23 +20,37 @@ impl<D: TrainDevice> Trainer<'_, D> {
             0 => all,
             limit => all.min(limit),
         };
-        let mut sums = [0.0, 0.0];
+        let classifies = self.network.config().classifier.is_some();
+        let mut sums = [0.0, 0.0, 0.0];
         for index in share(0..taken, self.ranks.rank() as u64, self.ranks.size() as u64) {
             // Evenly spread over all.
             let window = (u128::from(index) * u128::from(all) / u128::from(taken)) as u64;
             let rows = self.examples.held_out_rows(window)?;
-            let found = self.network.evaluate(&rows.batch())?;
+            let batch = rows.batch();
+            let found = if classifies {
+                let mut right = 0;
+                let found = self.network.evaluate_logits(&batch, &mut |row, logits| {
+                    right += u32::from(largest(logits) == Some(batch.targets[row]));
+                })?;
+                sums[2] += f64::from(right);
+                found
+            } else {
+                self.network.evaluate(&batch)?
+            };
             sums[0] += found.nll;
             sums[1] += found.counted as f64;
         }
         self.ranks.sum(&mut sums)?;
-        let [nll, tokens] = sums;
+        let [nll, tokens, right] = sums;
         let bits_per_byte = nll / std::f64::consts::LN_2 / (tokens * self.examples.bytes_per_token());
         self.state.bits_per_byte = Some(bits_per_byte);
-        let scores = match &mut self.scores {
+        let mut scores = match &mut self.scores {
             Some(scores) if self.ranks.rank() == 0 => scores(&self.network.snapshot()?)?,
             _ => Vec::new(),
         };
+        if classifies {
+            scores.push(("accuracy".to_owned(), right / tokens));
+        }
         let (step, clock) = (self.state.step, clock(begun, Some(tokens as u64)));
         let scores = scores.into_iter().collect();
         self.write(&Line::Evaluation { step, loss: nll / tokens, bits_per_byte, tokens: tokens as u64, scores, clock })
@@ -54,4 +69,15 @@ impl<D: TrainDevice> Trainer<'_, D> {
         }
         Ok(())
     }
+}
+
+/// The place of the largest logit, the first of equal ones.
+fn largest(logits: &[f32]) -> Option<u32> {
+    let mut best: Option<(u32, f32)> = None;
+    for (place, &logit) in (0u32..).zip(logits) {
+        if best.is_none_or(|(_, most)| logit > most) {
+            best = Some((place, logit));
+        }
+    }
+    best.map(|(place, _)| place)
 }

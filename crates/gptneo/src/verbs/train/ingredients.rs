@@ -1,7 +1,7 @@
 //! What a recipe names: the first weights, the tokenizer, and the shards, which are made here where it names texts.
 
 use gptneo_corpus::{Job, Learning, Source};
-use gptneo_model::{Config, shapes};
+use gptneo_model::{Classifier, Config, FreshHead, shapes};
 use gptneo_text::Tokenizer;
 use gptneo_text::shards::{Amount, write_whole};
 use gptneo_train::recipe::{Part, Start};
@@ -38,11 +38,22 @@ pub(super) enum Model {
 }
 
 impl Model {
-    pub(super) fn first(&self) -> First<'_> {
+    /// The body under a new head, where the recipe names labels.
+    pub(super) fn under_head<'a>(&'a self, recipe: &Recipe, config: &Config) -> Option<FreshHead<'a>> {
+        let classifier = config.classifier.clone().filter(|_| !recipe.model.labels.is_empty())?;
         match self {
-            Model::Random(First::Random(how)) => First::Random(*how),
-            Model::Random(First::Weights(source)) => First::Weights(*source),
-            Model::Given(opened) => First::Weights(opened.source()),
+            Model::Random(_) => None,
+            Model::Given(opened) => Some(FreshHead::new(opened.source(), classifier, recipe.seed)),
+        }
+    }
+
+    /// The weights that a run begins with; `head` is [`Model::under_head`].
+    pub(super) fn first<'a>(&'a self, head: Option<&'a FreshHead<'a>>) -> First<'a> {
+        match (self, head) {
+            (_, Some(head)) => First::Weights(head),
+            (Model::Random(First::Random(how)), None) => First::Random(*how),
+            (Model::Random(First::Weights(source)), None) => First::Weights(*source),
+            (Model::Given(opened), None) => First::Weights(opened.source()),
         }
     }
 }
@@ -67,6 +78,12 @@ impl Ingredients {
                 (Config::from_json(json.as_bytes()).map_err(bad)?, random())
             }
         };
+        let config = if recipe.model.labels.is_empty() {
+            config
+        } else {
+            let bad = |error| Failure::bad_file(format!("`model.labels`: {error}"));
+            config.classifying(Classifier::classes(recipe.model.labels.clone()).map_err(bad)?)
+        };
         let tokenizer = match (&recipe.model.tokenizer, &model) {
             (Some(name), _) => Some(open::tokenizer(Some(name), &flags.hub, world.environment, &world.interrupt)?),
             (None, Model::Given(opened)) => opened.tokenizer()?,
@@ -86,7 +103,13 @@ impl Ingredients {
                     Failure::usage("`data.examples` needs a tokenizer").hint("set model.tokenizer to its folder")
                 );
             };
-            (Box::new(responses::read(&recipe, tokenizer, flags, world)?), tokenizer.vocab_size())
+            (
+                {
+                    let labels = config.classifier.as_ref().map_or(&[][..], Classifier::labels);
+                    Box::new(responses::read(&recipe, labels, tokenizer, flags, world)?)
+                },
+                tokenizer.vocab_size(),
+            )
         };
         if vocab > config.vocab {
             return Err(Failure::usage(format!(

@@ -17,6 +17,7 @@ use crate::verbs::data::{self, Bar};
 /// Files that cannot be read, lines that are no examples, a template that is none.
 pub(super) fn read(
     recipe: &Recipe,
+    labels: &[String],
     tokenizer: &Tokenizer,
     flags: &RunFlags,
     world: &World,
@@ -28,6 +29,7 @@ pub(super) fn read(
         sources,
         tokenizer: tokenizer.clone(),
         template: recipe.data.template.as_deref().map(|name| template(name, tokenizer)).transpose()?,
+        labels: labels.to_vec(),
         held_out_ppm: (recipe.data.held_out_fraction * 1e6).round() as u32,
         workers: data::workers(flags.machine.threads, world)?,
         cancel: Some(world.interrupt.flag()),

@@ -12,6 +12,7 @@ const COLUMNS: usize = 60;
 pub(super) struct Watcher {
     losses: Vec<f64>,
     bits_per_byte: Option<f64>,
+    accuracy: Option<f64>,
     line: LiveLine,
     tui: Option<Tui>,
     recording: Recording,
@@ -19,7 +20,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(tui: Option<Tui>, recording: Recording) -> Self {
-        Self { losses: Vec::new(), bits_per_byte: None, line: LiveLine::new(), tui, recording }
+        Self { losses: Vec::new(), bits_per_byte: None, accuracy: None, line: LiveLine::new(), tui, recording }
     }
 
     /// The run has ended so: the dashboard gives the terminal back, and the store is told.
@@ -37,6 +38,10 @@ impl Watcher {
         self.bits_per_byte
     }
 
+    pub(super) fn last_accuracy(&self) -> Option<f64> {
+        self.accuracy
+    }
+
     /// The loss over the steps, as a row of bars: each column the mean of its steps, the tallest the largest.
     pub(super) fn curve(&self) -> Option<String> {
         curve(&self.losses)
@@ -48,8 +53,9 @@ impl Observer for Watcher {
         match event {
             Event::Step(metrics) => self.losses.push(metrics.loss),
             Event::Evaluation(evaluation) => {
-                let bits = evaluation.values.iter().find(|(name, _)| name == "bits_per_byte");
-                self.bits_per_byte = bits.map(|(_, bits)| *bits).or(self.bits_per_byte);
+                let value = |wanted: &str| evaluation.values.iter().find(|(name, _)| name == wanted).map(|(_, v)| *v);
+                self.bits_per_byte = value("bits_per_byte").or(self.bits_per_byte);
+                self.accuracy = value("accuracy").or(self.accuracy);
             }
             _ => {}
         }
