@@ -9,7 +9,10 @@ use gptneo_device::train::IGNORE;
 use crate::config::ConfigError;
 
 /// Most labels of a head.
-pub const MAX_LABELS: usize = 1 << 16;
+pub const MAX_LABELS: usize = 1 << 12;
+
+/// Most bytes of their names together: written twice they stay within the longest `config.json` that is read.
+const MAX_NAMES: usize = 1 << 17;
 
 /// What a classification head tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ impl Classifier {
     /// One of several classes, with their names in the order of the logits.
     ///
     /// # Errors
-    /// If there are fewer than two or more than [`MAX_LABELS`], or two have one name.
+    /// If there are fewer than two or more than [`MAX_LABELS`], two have one name, or names cannot be printed or are very long.
     pub fn classes(labels: Vec<String>) -> Result<Self, ConfigError> {
         if !(2..=MAX_LABELS).contains(&labels.len()) {
             return Err(ConfigError::OutOfRange {
@@ -38,17 +41,18 @@ impl Classifier {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ConfigError::Unsupported(format!("two labels are named `{}`", shown(twice[0]))));
         }
-        labels.iter().try_for_each(|label| printable(label))?;
+        printable(&labels)?;
         Ok(Self { labels, pad: None })
     }
 
     /// A value of this name: regression.
     ///
     /// # Errors
-    /// If the name cannot be printed.
+    /// If the name cannot be printed or is very long.
     pub fn value(name: String) -> Result<Self, ConfigError> {
-        printable(&name)?;
-        Ok(Self { labels: vec![name], pad: None })
+        let labels = vec![name];
+        printable(&labels)?;
+        Ok(Self { labels, pad: None })
     }
 
     /// So many labels without names of their own, which transformers calls `LABEL_0` and so on; one is a value.
@@ -119,10 +123,15 @@ impl Classifier {
 }
 
 /// Names are shown in terminals.
-fn printable(label: &str) -> Result<(), ConfigError> {
-    match label.chars().any(char::is_control) {
-        true => Err(ConfigError::Unsupported(format!("label {label:.80?} has control characters"))),
-        false => Ok(()),
+fn printable(labels: &[String]) -> Result<(), ConfigError> {
+    let bytes: usize = labels.iter().map(String::len).sum();
+    if bytes > MAX_NAMES {
+        let (value, range) = (bytes.to_string(), format!("at most {MAX_NAMES}"));
+        return Err(ConfigError::OutOfRange { key: "length of all labels in bytes", value, range });
+    }
+    match labels.iter().position(|label| label.chars().any(char::is_control)) {
+        Some(id) => Err(ConfigError::Unsupported(format!("label {id} has control characters in its name"))),
+        None => Ok(()),
     }
 }
 
@@ -146,6 +155,7 @@ mod tests {
         for count in [0, MAX_LABELS + 1, usize::MAX] {
             assert!(Classifier::unnamed(count).is_err(), "{count}");
         }
+        assert!(Classifier::value("x".repeat(MAX_NAMES + 1)).is_err());
         assert!(Classifier::unnamed(1).unwrap().is_value());
         assert_eq!(Classifier::unnamed(2).unwrap().labels(), ["LABEL_0", "LABEL_1"]);
     }
