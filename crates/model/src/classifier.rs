@@ -15,6 +15,34 @@ pub const MAX_LABELS: usize = 1 << 12;
 const MAX_NAMES: usize = 1 << 17;
 
 /// What a classification head tells.
+///
+/// A language model becomes a classifier and learns labels so:
+///
+/// ```no_run
+/// # use gptneo_device::train::TrainDevice;
+/// use gptneo_model::training::{Batch, Network, NextToken, StepKey, TrainError, TrainOptions, Write};
+/// use gptneo_model::{Classifier, FreshHead, TensorSource};
+///
+/// # fn example<D: TrainDevice>(device: D, base: &dyn TensorSource) -> Result<(), TrainError> {
+/// let classifier = Classifier::classes(vec!["no".into(), "yes".into()]).expect("two names").with_pad(base.config().eos);
+/// let source = FreshHead::new(base, classifier.clone(), 7);
+/// let mut network = Network::new(device, source.config().clone(), TrainOptions::new(2, 64))?;
+/// network.load(&source, &mut |_| ())?;
+///
+/// let (ids, segments, labels) = ([5, 6, 7, 8, 9], [3, 2], [1, 0]);
+/// let targets = classifier.targets(&ids, &segments, &labels);
+/// let batch = Batch { ids: &ids, targets: &targets, positions: &[0, 1, 2, 0, 1], segments: &segments };
+/// let mut mean = NextToken::mean(batch.counted());
+/// network.step(&batch, &mut mean, StepKey { seed: 7, number: 0 }, Write::Set, &mut |_, _, _| ())?;
+///
+/// let mut right = 0;
+/// network.evaluate_logits(&batch, &mut |row, logits| {
+///     let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+///     right += usize::from(best == Some(targets[row] as usize));
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classifier {
     /// Distinct names; a single one is that of a value.
