@@ -9,9 +9,40 @@ use gptneo_device::train::IGNORE;
 use crate::config::ConfigError;
 
 /// Most labels of a head.
-pub const MAX_LABELS: usize = 1 << 16;
+pub const MAX_LABELS: usize = 1 << 12;
+
+/// Most bytes of their names together: written twice they stay within the longest `config.json` that is read.
+const MAX_NAMES: usize = 1 << 17;
 
 /// What a classification head tells.
+///
+/// A language model becomes a classifier and learns labels so:
+///
+/// ```no_run
+/// # use gptneo_device::train::TrainDevice;
+/// use gptneo_model::training::{Batch, Network, NextToken, StepKey, TrainError, TrainOptions, Write};
+/// use gptneo_model::{Classifier, FreshHead, TensorSource};
+///
+/// # fn example<D: TrainDevice>(device: D, base: &dyn TensorSource) -> Result<(), TrainError> {
+/// let classifier = Classifier::classes(vec!["no".into(), "yes".into()]).expect("two names").with_pad(base.config().eos);
+/// let source = FreshHead::new(base, classifier.clone(), 7);
+/// let mut network = Network::new(device, source.config().clone(), TrainOptions::new(2, 64))?;
+/// network.load(&source, &mut |_| ())?;
+///
+/// let (ids, segments, labels) = ([5, 6, 7, 8, 9], [3, 2], [1, 0]);
+/// let targets = classifier.targets(&ids, &segments, &labels);
+/// let batch = Batch { ids: &ids, targets: &targets, positions: &[0, 1, 2, 0, 1], segments: &segments };
+/// let mut mean = NextToken::mean(batch.counted());
+/// network.step(&batch, &mut mean, StepKey { seed: 7, number: 0 }, Write::Set, &mut |_, _, _| ())?;
+///
+/// let mut right = 0;
+/// network.evaluate_logits(&batch, &mut |row, logits| {
+///     let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+///     right += usize::from(best == Some(targets[row] as usize));
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classifier {
     /// Distinct names; a single one is that of a value.
@@ -24,7 +55,7 @@ impl Classifier {
     /// One of several classes, with their names in the order of the logits.
     ///
     /// # Errors
-    /// If there are fewer than two or more than [`MAX_LABELS`], or two have one name.
+    /// If there are fewer than two or more than [`MAX_LABELS`], two have one name, or names cannot be printed or are very long.
     pub fn classes(labels: Vec<String>) -> Result<Self, ConfigError> {
         if !(2..=MAX_LABELS).contains(&labels.len()) {
             return Err(ConfigError::OutOfRange {
@@ -38,17 +69,18 @@ impl Classifier {
         if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ConfigError::Unsupported(format!("two labels are named `{}`", shown(twice[0]))));
         }
-        labels.iter().try_for_each(|label| printable(label))?;
+        printable(&labels)?;
         Ok(Self { labels, pad: None })
     }
 
     /// A value of this name: regression.
     ///
     /// # Errors
-    /// If the name cannot be printed.
+    /// If the name cannot be printed or is very long.
     pub fn value(name: String) -> Result<Self, ConfigError> {
-        printable(&name)?;
-        Ok(Self { labels: vec![name], pad: None })
+        let labels = vec![name];
+        printable(&labels)?;
+        Ok(Self { labels, pad: None })
     }
 
     /// So many labels without names of their own, which transformers calls `LABEL_0` and so on; one is a value.
@@ -119,10 +151,15 @@ impl Classifier {
 }
 
 /// Names are shown in terminals.
-fn printable(label: &str) -> Result<(), ConfigError> {
-    match label.chars().any(char::is_control) {
-        true => Err(ConfigError::Unsupported(format!("label {label:.80?} has control characters"))),
-        false => Ok(()),
+fn printable(labels: &[String]) -> Result<(), ConfigError> {
+    let bytes: usize = labels.iter().map(String::len).sum();
+    if bytes > MAX_NAMES {
+        let (value, range) = (bytes.to_string(), format!("at most {MAX_NAMES}"));
+        return Err(ConfigError::OutOfRange { key: "length of all labels in bytes", value, range });
+    }
+    match labels.iter().position(|label| label.chars().any(char::is_control)) {
+        Some(id) => Err(ConfigError::Unsupported(format!("label {id} has control characters in its name"))),
+        None => Ok(()),
     }
 }
 
@@ -146,6 +183,7 @@ mod tests {
         for count in [0, MAX_LABELS + 1, usize::MAX] {
             assert!(Classifier::unnamed(count).is_err(), "{count}");
         }
+        assert!(Classifier::value("x".repeat(MAX_NAMES + 1)).is_err());
         assert!(Classifier::unnamed(1).unwrap().is_value());
         assert_eq!(Classifier::unnamed(2).unwrap().labels(), ["LABEL_0", "LABEL_1"]);
     }

@@ -9,7 +9,7 @@ use gptneo_model::family::{Role, roles};
 /// that are in reach: scores and their sum forward, and twice that backward.
 pub fn operations_per_token(config: &Config, sequence: usize) -> f64 {
     let matrix = |(role, _): &(Role, Option<usize>)| match role {
-        Role::Embedding => config.tied,
+        Role::Embedding => config.output() == Role::Embedding,
         Role::Positions => false,
         _ => true,
     };

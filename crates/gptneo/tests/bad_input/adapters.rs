@@ -70,7 +70,8 @@ fn settings(table: &mut Table) {
         table.add(name, run(table, dir), 4, says);
     };
     with("peft_type", json!("IA3"), "`peft_type` is IA3");
-    with("task_type", json!("SEQ_CLS"), "`task_type` is SEQ_CLS");
+    with("task_type", json!("TOKEN_CLS"), "`task_type` is TOKEN_CLS");
+    with("task_type", json!("SEQ_CLS"), "`modules_to_save` names nothing");
     with("modules_to_save", json!(["lm_head"]), "`modules_to_save` is [\"lm_head\"]");
     with("use_dora", json!(true), "`use_dora` is true");
     with("bias", json!("all"), "`bias` is all");

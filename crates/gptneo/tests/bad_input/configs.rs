@@ -25,6 +25,7 @@ fn values(table: &mut Table) {
     with("model_type", json!(7), "`model_type`");
     with("model_type", Value::Null, "key `model_type` is missing");
     with("model_type", json!("gpt2"), "config.json");
+    with("architectures", json!(["GPTNeoForSequenceClassification"]), "`score.weight` of shape [2, 32] is missing");
     with("num_layers", json!(1_000_000_000), "num_layers is 1000000000");
     with("num_layers", json!(0), "num_layers is 0");
     with("num_layers", json!(-1), "`num_layers` is -1");

@@ -48,10 +48,13 @@ impl Factor {
     }
 }
 
-/// What was found: by layer and role the tensors A and B, and the head of a classifier.
+/// By layer and the place of the role, the tensors A and B.
+type Factors<'a> = BTreeMap<(usize, usize), (Role, [Option<&'a TensorInfo>; 2])>;
+
+/// What was found in a file: factors, and the head of a classifier.
 #[derive(Default)]
 struct Found<'a> {
-    factors: BTreeMap<(usize, usize), (Role, [Option<&'a TensorInfo>; 2])>,
+    factors: Factors<'a>,
     score: Option<&'a TensorInfo>,
 }
 

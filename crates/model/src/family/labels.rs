@@ -113,6 +113,7 @@ fn agree(keys: &Keys<'_>, classifier: &Classifier) -> Result<(), ConfigError> {
 mod tests {
     use serde_json::{Value, json};
 
+    use crate::classifier::MAX_LABELS;
     use crate::config::{Config, ConfigError};
     use crate::shapes;
 
@@ -149,7 +150,7 @@ mod tests {
             json!({"num_labels": 0}),
             json!({"num_labels": -1}),
             json!({"num_labels": 1u64 << 40}),
-            json!({"num_labels": 70000}),
+            json!({"num_labels": 4097}),
             json!({"num_labels": "two"}),
             json!({"num_labels": 2, "id2label": {"0": "a", "1": "b", "2": "c"}}),
             json!({"id2label": {}}),
@@ -173,6 +174,16 @@ mod tests {
         }
         let message = with(&json!({"id2label": {"0": "a", "2": "b"}})).unwrap_err().to_string();
         assert!(message.contains("none for 1"), "{message}");
+    }
+
+    #[test]
+    fn the_most_labels_with_the_longest_names_read_back() {
+        // Quotes are written in two bytes.
+        let names: Vec<String> = (0..MAX_LABELS).map(|i| format!("{i:04}{}", "\"".repeat(28))).collect();
+        let classifier = crate::Classifier::classes(names).unwrap();
+        let config = shapes::config("gpt-neo-2.7b").unwrap().classifying(classifier);
+        let text = config.to_json("float32");
+        assert_eq!(Config::from_json(text.as_bytes()).unwrap(), config, "{} bytes", text.len());
     }
 
     #[test]

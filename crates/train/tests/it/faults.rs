@@ -1,10 +1,15 @@
 //! Settings that a model or a machine cannot do.
 
-use gptneo_kernels::{Cpu, CpuOptions};
-use gptneo_model::{Config, shapes};
-use gptneo_train::{Resume, TrainError, plan, what_fits};
+use std::sync::Arc;
 
-use crate::world::{CONFIG, World};
+use gptneo_device::Single;
+use gptneo_kernels::{Cpu, CpuOptions};
+use gptneo_model::{Classifier, Config, shapes};
+use gptneo_train::files::Disk;
+use gptneo_train::recipe::Initialisation;
+use gptneo_train::{Data, First, Parts, Resume, TrainError, Trainer, plan, what_fits};
+
+use crate::world::{CONFIG, Notes, World};
 
 #[test]
 fn a_sequence_beyond_the_positions_is_refused() {
@@ -12,6 +17,30 @@ fn a_sequence_beyond_the_positions_is_refused() {
     let error = world.run(&world.recipe("long", &["data.sequence=25"]), Resume::Never).ended.unwrap_err();
     assert!(matches!(error, TrainError::Impossible(_)), "{error}");
     assert!(error.to_string().contains("25") && error.to_string().contains("24 positions"), "{error}");
+}
+
+#[test]
+fn a_classifier_learns_nothing_from_text() {
+    let world = World::new();
+    let recipe = world.recipe("labels", &[]);
+    let cpu = || Ok(Cpu::new(CpuOptions { threads: Some(1), isa: None }).unwrap());
+    let parts = Parts {
+        device: cpu().unwrap(),
+        ranks: Box::new(Single),
+        examples: Box::new(Data::open(&recipe.data, recipe.seed).unwrap()),
+        files: Arc::new(Disk),
+        tokenizer: None,
+        extra: Vec::new(),
+        another_device: &mut || cpu(),
+        scores: None,
+        observer: &mut Notes::default(),
+        peak: None,
+    };
+    let config = Config::from_json(CONFIG.as_bytes()).unwrap().classifying(Classifier::unnamed(3).unwrap());
+    let first = First::Random(Initialisation::Transformers);
+    let error = Trainer::new(recipe, config, first, Resume::Never, parts).err().unwrap();
+    assert!(matches!(error, TrainError::Impossible(_)), "{error}");
+    assert!(error.to_string().contains("the model is a classifier"), "{error}");
 }
 
 #[test]
