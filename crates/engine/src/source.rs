@@ -37,8 +37,8 @@ pub enum ModelName {
 pub enum SourceError {
     /// The embedded model.
     #[error(
-        "there is no model named `pocket` in this version: name a directory, a .gguf file, a hub id such as \
-         EleutherAI/gpt-neo-125m, or random:gpt-neo-125m"
+        "the model `pocket` is built into the program gptneo, and into it alone: name a directory, a .gguf file, a hub id such \
+         as EleutherAI/gpt-neo-125m, or random:gpt-neo-125m"
     )]
     NoPocket,
     /// It looks like a path, but nothing is there.

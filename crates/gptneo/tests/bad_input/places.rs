@@ -14,7 +14,6 @@ fn models(table: &mut Table) {
         table.add(format!("-m {name}"), Program::new(["run", "-p", "a", "-m", name]), code, says);
     };
     with("", 2, "it is empty");
-    with("pockets", 2, "there is no model named `pockets`");
     with("random:", 2, "there is no shape named ``");
     with("random:llama-7b", 2, "gpt-neo-125m");
     with("./nowhere", 3, "there is no file or directory ./nowhere");
