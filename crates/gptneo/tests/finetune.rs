@@ -129,7 +129,7 @@ fn whole_models_learn_conversations_and_text() {
 fn lines_with_labels_make_a_classifier() {
     let world = World::new();
     let line = |i: u32| {
-        let (what, label) = if i % 2 == 0 { ("eggs", "food") } else { ("the hen", "bird") };
+        let (what, label) = if i.is_multiple_of(2) { ("eggs", "food") } else { ("the hen", "bird") };
         format!("{{\"text\": \"day {}: {what}\", \"label\": \"{label}\"}}\n", i / 2)
     };
     let data = world.file("labels.jsonl", &(0..240).map(line).collect::<String>());
