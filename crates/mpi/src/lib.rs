@@ -1,4 +1,4 @@
-//! Ranks over MPI: [`gptneo_device::Collective`] for processes that `mpirun` or `srun` started together.
+//! Ranks over MPI: `gptneo_device::Collective` for processes that `mpirun` or `srun` started together.
 //!
 //! One thread of each process makes all calls of MPI, in the order in which they are asked for; the others hand it values and
 //! wait for its answers. So a sum goes on while the backward pass computes, MPI needs no more than its `FUNNELED` level, and
