@@ -23,7 +23,7 @@ fn tells_names_apart() {
     check("EleutherAI/gpt-neo-125m@main", "hub EleutherAI/gpt-neo-125m");
     check("random:gpt-neo-125m", "random 2048");
     check("random:llama", "there is no shape named `llama`: use one of ");
-    check("pocket", "there is no model named `pocket`");
+    check("pocket", "the model `pocket` is built into the program");
     check("./nowhere", "there is no file or directory ./nowhere");
     check("nowhere.gguf", "there is no file or directory nowhere.gguf");
     check("a/b/c", "there is no file or directory a/b/c");
