@@ -242,10 +242,7 @@ fn batch_examples(job: &ExampleJob, batch: &Batch) -> Result<Divided> {
     let source = &job.sources[batch.source];
     let mut placed = Vec::with_capacity(batch.records.len());
     for record in &batch.records {
-        let bad = |why: String| {
-            let detail = format!("line {}: {}", record.number, shown(&why));
-            CorpusError::Source { path: source.path.clone(), detail }
-        };
+        let bad = |why: String| bad_line(source, record.number, &why);
         let bytes = match &record.bytes {
             Ok(range) => &batch.bytes[range.clone()],
             Err(Flaw::TooLong) => return Err(bad("it is longer than any example may be".to_owned())),
@@ -259,6 +256,11 @@ fn batch_examples(job: &ExampleJob, batch: &Batch) -> Result<Divided> {
         placed.push((split_of(bytes.trim_ascii(), job.held_out_ppm), placed_example));
     }
     Ok(placed)
+}
+
+/// A line that is no example.
+fn bad_line(source: &Source, line: u64, why: &str) -> CorpusError {
+    CorpusError::Source { path: source.path.clone(), detail: format!("line {line}: {}", shown(why)) }
 }
 
 /// What the first line of a source holds; a source of another format than JSON lines is text.
@@ -278,14 +280,10 @@ pub fn holds(source: &Source) -> Result<Holds> {
             if bytes.is_empty() {
                 continue;
             }
-            return match Said::read(bytes) {
-                Ok(Said::Text(_)) => Ok(Holds::Text),
-                Ok(Said::Labelled(..)) => Ok(Holds::Labels),
-                Ok(_) => Ok(Holds::Responses),
-                Err(why) => {
-                    let detail = format!("line {}: {}", record.number, shown(&why));
-                    Err(CorpusError::Source { path: source.path.clone(), detail })
-                }
+            return match Said::read(bytes).map_err(|why| bad_line(source, record.number, &why))? {
+                Said::Text(_) => Ok(Holds::Text),
+                Said::Labelled(..) => Ok(Holds::Labels),
+                Said::Prompt { .. } | Said::Conversation(_) => Ok(Holds::Responses),
             };
         }
     }
@@ -310,11 +308,7 @@ pub fn labels(sources: &[Source]) -> Result<Vec<String>> {
                 Said::Labelled(_, label) => Ok(label.name()),
                 _ => Err("it has no `label`, and lines before it have one".to_owned()),
             });
-            let bad = |why: String| CorpusError::Source {
-                path: sources[batch.source].path.clone(),
-                detail: format!("line {}: {}", record.number, shown(&why)),
-            };
-            let name = label.map_err(bad)?;
+            let name = label.map_err(|why| bad_line(&sources[batch.source], record.number, &why))?;
             found.insert((name.parse::<u32>().map_or(u64::MAX, u64::from), name));
             if found.len() > MOST_LABELS {
                 let detail = format!("its lines have more than {MOST_LABELS} labels");

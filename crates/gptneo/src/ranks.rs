@@ -12,6 +12,10 @@ use crate::load;
 
 /// This process among those that train together.
 pub(crate) struct Ranks {
+    rank: usize,
+    size: usize,
+    /// On this machine.
+    here: usize,
     #[cfg(feature = "mpi")]
     world: Option<gptneo_mpi::World>,
 }
@@ -33,13 +37,13 @@ impl Ranks {
         use crate::failure::Kind;
 
         if launched(environment) <= 1 {
-            return Ok(Self { world: None });
+            return Ok(Self { rank: 0, size: 1, here: 1, world: None });
         }
         let world = gptneo_mpi::World::join().map_err(|error| Failure::because(Kind::Io, &error))?;
         if world.rank() > 0 {
             crate::terminal::hush();
         }
-        Ok(Self { world: Some(world) })
+        Ok(Self { rank: world.rank(), size: world.size(), here: world.here(), world: Some(world) })
     }
 
     /// Meets nobody.
@@ -49,7 +53,7 @@ impl Ranks {
     #[cfg(not(feature = "mpi"))]
     pub(crate) fn join(environment: Environment) -> Result<Self, Failure> {
         match launched(environment) {
-            0 | 1 => Ok(Self {}),
+            0 | 1 => Ok(Self { rank: 0, size: 1, here: 1 }),
             many => Err(Failure::usage(format!(
                 "{many} processes were started together, and this gptneo was built without MPI: each would train alone"
             ))
@@ -59,29 +63,17 @@ impl Ranks {
 
     /// This rank, from 0.
     pub(crate) fn rank(&self) -> usize {
-        #[cfg(feature = "mpi")]
-        let rank = self.world.as_ref().map_or(0, gptneo_mpi::World::rank);
-        #[cfg(not(feature = "mpi"))]
-        let rank = 0;
-        rank
+        self.rank
     }
 
     /// Ranks in all.
     pub(crate) fn size(&self) -> usize {
-        #[cfg(feature = "mpi")]
-        let size = self.world.as_ref().map_or(1, gptneo_mpi::World::size);
-        #[cfg(not(feature = "mpi"))]
-        let size = 1;
-        size
+        self.size
     }
 
     /// Ranks on this machine.
     pub(crate) fn here(&self) -> usize {
-        #[cfg(feature = "mpi")]
-        let here = self.world.as_ref().map_or(1, gptneo_mpi::World::here);
-        #[cfg(not(feature = "mpi"))]
-        let here = 1;
-        here
+        self.here
     }
 
     /// The operations they share.

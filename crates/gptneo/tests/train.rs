@@ -214,7 +214,7 @@ fn killed_at_thirty_moments_it_ends_with_the_same_bits() {
 }
 
 #[test]
-#[ignore = "minutes: run by hand"]
+#[ignore = "minutes: .ci/run --full runs it"]
 fn killed_at_three_hundred_moments_it_ends_with_the_same_bits() {
     kill(300, 987_654_321);
 }

@@ -29,14 +29,24 @@ impl Ranks {
     /// # Errors
     /// If MPI has ended.
     pub fn meet(&mut self) -> Result<(), CollectiveError> {
-        let (reply, answer) = channel();
-        self.order("wait for the others", Order::Barrier(reply))?;
-        self.answer("wait for the others", &answer)
+        self.ask("wait for the others", Order::Barrier)
     }
 
-    fn order(&self, what: &'static str, order: Order) -> Result<(), CollectiveError> {
-        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok());
-        if sent { Ok(()) } else { Err(self.ended(what)) }
+    /// Gives an order, and waits for what comes back.
+    fn ask<T>(&self, what: &'static str, order: impl FnOnce(Sender<T>) -> Order) -> Result<T, CollectiveError> {
+        let answer = self.order(what, order)?;
+        self.answer(what, &answer)
+    }
+
+    /// Gives an order; what comes back is for [`Ranks::answer`].
+    fn order<T>(
+        &self,
+        what: &'static str,
+        order: impl FnOnce(Sender<T>) -> Order,
+    ) -> Result<Receiver<T>, CollectiveError> {
+        let (reply, answer) = channel();
+        let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order(reply)).is_ok());
+        if sent { Ok(answer) } else { Err(self.ended(what)) }
     }
 
     fn answer<T>(&self, what: &'static str, answer: &Receiver<T>) -> Result<T, CollectiveError> {
@@ -45,12 +55,6 @@ impl Ranks {
 
     fn ended(&self, what: &'static str) -> CollectiveError {
         CollectiveError { rank: self.rank, what, why: "MPI has ended in this process".to_owned() }
-    }
-
-    fn broadcast_values(&self, values: Vec<f32>, root: usize) -> Result<Vec<f32>, CollectiveError> {
-        let (reply, answer) = channel();
-        self.order("share values", Order::Broadcast { values, root, reply })?;
-        self.answer("share values", &answer)
     }
 }
 
@@ -69,8 +73,8 @@ impl<D: Device> Collective<D> for Ranks {
         buffer: &D::Buffer,
         range: Range<usize>,
     ) -> Result<Pending, CollectiveError> {
-        let (reply, answer) = channel();
-        self.order("sum gradients", Order::AllReduce(read(device, buffer, &range), reply))?;
+        let values = read(device, buffer, &range);
+        let answer = self.order("sum gradients", |reply| Order::AllReduce(values, reply))?;
         self.tickets += 1;
         self.pending.insert(self.tickets, answer);
         Ok(Pending { range, ticket: self.tickets })
@@ -93,10 +97,8 @@ impl<D: Device> Collective<D> for Ranks {
         shards: &[Range<usize>],
     ) -> Result<(), CollectiveError> {
         for (root, shard) in shards.iter().enumerate() {
-            let (reply, answer) = channel();
             let values = read(device, buffer, shard);
-            self.order("sum gradients", Order::Reduce { values, root, reply })?;
-            let sums = self.answer("sum gradients", &answer)?;
+            let sums = self.ask("sum gradients", |reply| Order::Reduce { values, root, reply })?;
             if root == self.rank {
                 device.write(buffer, shard.start, &sums);
             }
@@ -124,7 +126,7 @@ impl<D: Device> Collective<D> for Ranks {
         root: usize,
     ) -> Result<(), CollectiveError> {
         let mine = if root == self.rank { read(device, buffer, &range) } else { vec![0.0; range.len()] };
-        let values = self.broadcast_values(mine, root)?;
+        let values = self.ask("share values", |reply| Order::Broadcast { values: mine, root, reply })?;
         if root != self.rank {
             device.write(buffer, range.start, &values);
         }
@@ -132,9 +134,7 @@ impl<D: Device> Collective<D> for Ranks {
     }
 
     fn sum(&mut self, values: &mut [f64]) -> Result<(), CollectiveError> {
-        let (reply, answer) = channel();
-        self.order("add numbers up", Order::Gather(values.to_vec(), reply))?;
-        let all = self.answer("add numbers up", &answer)?;
+        let all = self.ask("add numbers up", |reply| Order::Gather(values.to_vec(), reply))?;
         let each = values.len().max(1);
         for (index, value) in values.iter_mut().enumerate() {
             *value = all.iter().skip(index).step_by(each).sum();
