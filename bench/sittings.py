@@ -210,9 +210,9 @@ def _claims() -> list[Claim]:
         claims += [
             Claim(f"{what}, over transformers", sitting, "train_tokens_per_s", 1.25, *both_sides),
             Claim(
-                f"{what}: share of the arithmetic limit",
+                f"{what}: share of a large product's speed",
                 sitting,
-                "train_share",
+                "train_share_of_gemm",
                 0.75,
                 ("gptneo train",),
                 kind="share",

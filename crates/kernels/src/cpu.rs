@@ -19,7 +19,7 @@ use crate::attention::{self, Attention};
 use crate::cache::Cache;
 use crate::finish::Finish;
 use crate::float::FEW;
-use crate::gemm::{Lines, Panels, Side};
+use crate::gemm::{Lines, Panels, Side, Summation};
 use crate::inputs::{Inputs, Quantised};
 use crate::isa::{Isa, IsaError};
 use crate::low_rank;
@@ -158,7 +158,7 @@ impl Cpu {
         let Job { rows, weight, outputs, finish } = job;
         let tokens = rows.count();
         let cols = weight.cols();
-        let panels = Panels::new(self.isa, Side::Left, tokens, cols);
+        let panels = Panels::new(self.isa, Side::Left, tokens, cols, Summation::DECODING);
         // Whole lines of memory for each.
         let width = product::scratch_len(weight, tokens).max(panels.unit() * cols).next_multiple_of(memory::LINE);
         let room = scratch.workers.reserve(width * self.team.threads(), "scratch of the workers");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gptneo_device::DeviceError;
 
 use crate::cpu::Cpu;
+use crate::gemm::bench::{Case, Order};
 use crate::isa::Body;
 use crate::lanes::{Lanes, WideBody};
 use crate::memory::Memory;
@@ -51,6 +52,17 @@ pub fn f32_gflop_per_s(cpu: &Cpu) -> f64 {
         operations = done.into_inner();
     });
     operations as f64 / usual.as_secs_f64() / 1e9
+}
+
+/// Billions of f32 operations per second of one large product on the whole team, as training multiplies: the median of
+/// several of a layer of 125M, `[1024, 768] [768, 3072]`.
+///
+/// # Errors
+/// If there is no room for its operands.
+pub fn gemm_gflop_per_s(cpu: &Cpu) -> Result<f64, DeviceError> {
+    let [m, k, n] = [1024, 768, 3072];
+    let mut case = Case::new(cpu, Order::Nt, m, k, n)?;
+    Ok(2.0 * (m * k * n) as f64 / median_of(15, || case.run(cpu)).as_secs_f64() / 1e9)
 }
 
 /// Runs `times` empty jobs on the team, each with so many barriers: for timing the fixed cost of an operation.
@@ -126,5 +138,7 @@ mod tests {
         assert!((0.5..5000.0).contains(&read), "{read} GB/s");
         let compute = f32_gflop_per_s(&cpu);
         assert!((0.5..5000.0).contains(&compute), "{compute} GFLOP/s");
+        let product = gemm_gflop_per_s(&cpu).unwrap();
+        assert!((0.1..5000.0).contains(&product), "{product} GFLOP/s");
     }
 }

@@ -11,7 +11,7 @@ use gptneo_device::DeviceError;
 
 use crate::finish::Finish;
 use crate::float::{self, FloatProduct, PANEL};
-use crate::gemm::{self, Blocks, Lines, Panels, Side};
+use crate::gemm::{self, Blocks, Lines, Panels, Side, Summation};
 use crate::isa::Isa;
 use crate::memory::Memory;
 use crate::packed::{Packed, QuantRows, TILE};
@@ -86,7 +86,7 @@ impl Product<'_> {
     }
 
     fn many(&self, worker: &Worker<'_>, weight: &FloatRows, packed: &[f32], scratch: &mut [f32]) {
-        let panels = Panels::new(self.isa, Side::Left, self.tokens, weight.cols);
+        let panels = Panels::new(self.isa, Side::Left, self.tokens, weight.cols, Summation::DECODING);
         let own = Lines::Weight { weight, first: self.outputs.start };
         let own_lines = self.outputs.len();
         Blocks { panels, packed, own, own_lines, finish: self.finish, next: self.next }.work(worker, scratch);
@@ -141,7 +141,7 @@ impl Prepared {
         match &weight.0 {
             Storage::Float(rows) if tokens <= float::FEW => self.floats.reserve(tokens * rows.cols, "activations"),
             Storage::Float(rows) => {
-                let panels = Panels::new(isa, Side::Left, tokens, rows.cols);
+                let panels = Panels::new(isa, Side::Left, tokens, rows.cols, Summation::DECODING);
                 self.floats.reserve(panels.len(), "activations")
             }
             Storage::Packed(packed) => self.quantised.reserve(packed.form(), tokens, packed.cols()),

@@ -3,9 +3,6 @@
 use crate::isa::Isa;
 use crate::lanes::{Lanes, WideBody};
 
-/// Chains that a cut is divided into: column `k` of a cut belongs to chain `k mod 8`.
-pub(super) const CHAINS: usize = 8;
-
 /// How wide the panels of the two operands are: multiples of 8 that divide a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Widths {
@@ -28,10 +25,11 @@ impl Widths {
 /// One cut of a block: `out (+)= left right`, chain after chain.
 pub(super) struct Block<'a> {
     pub(super) widths: Widths,
-    /// `[panels][CHAINS][steps][widths.left]`.
+    /// `[panels][chains][steps][widths.left]`.
     pub(super) left: &'a [f32],
-    /// `[panels][CHAINS][steps][widths.right]`.
+    /// `[panels][chains][steps][widths.right]`.
     pub(super) right: &'a [f32],
+    pub(super) chains: usize,
     /// Terms of a chain, at least one.
     pub(super) steps: usize,
     /// Rows of results. (One more may be computed, from the zeros that fill the last panel.)
@@ -68,17 +66,17 @@ impl Block<'_> {
     /// With tiles of `R` rows by `V` registers.
     #[inline(always)]
     fn cover<L: Lanes, const R: usize, const V: usize>(self, l: L) {
-        let Self { widths: Widths { left: width, right: across }, left, right, steps, rows, out, first } = self;
+        let Self { widths: Widths { left: width, right: across }, left, right, chains, steps, rows, out, first } = self;
         assert!(across == V * L::WIDTH && width.is_multiple_of(R), "panels packed for another instruction set");
         let (left_chain, right_chain) = (steps * width, steps * across);
-        let (left_panel, right_panel) = (CHAINS * left_chain, CHAINS * right_chain);
+        let (left_panel, right_panel) = (chains * left_chain, chains * right_chain);
         assert!(
             steps > 0 && left.len() >= rows.div_ceil(width) * left_panel && right.len().is_multiple_of(right_panel)
         );
         let columns = right.len() / right_panel;
         let stride = columns * across;
         assert!(out.len() >= rows.next_multiple_of(R) * stride, "room for whole tiles");
-        for chain in 0..CHAINS {
+        for chain in 0..chains {
             let first = first && chain == 0;
             for column in 0..columns {
                 for row in (0..rows).step_by(R) {

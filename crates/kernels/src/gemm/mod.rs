@@ -4,14 +4,15 @@
 //! register are columns of `C`, and a row of `C` is a broadcast value. The operand with the fewer lines is packed whole, by all
 //! workers; of the other each worker packs, in its own scratch, the block of [`BLOCK`] lines that it claims.
 //!
-//! **One fixed order of summation** holds for every element of `C`, whatever the shape of the product, the instruction set,
-//! the number of threads, and the way blocks are claimed: columns are cut at multiples of [`KC`]; a cut is eight chains, chain
-//! `i` the sum from zero of the columns `8 j + i` in rising order; all chains are added up in order, cut after cut. Short chains are
-//! what makes a token's product alone as fast as memory ([`crate::float`]: a vector of a weight's row holds one term of each
-//! chain, and nothing is transposed), they are a thing of packing here, and they are more exact than long ones.
+//! **One fixed order of summation** holds for every element of `C`, whatever the instruction set, the number of threads, and the
+//! way blocks are claimed: columns are cut into runs of equal length; a cut is `n` chains, chain `i` the sum from zero of the
+//! columns `n j + i` in rising order; all chains are added up in order, cut after cut. The decoder's products have
+//! [eight chains](Summation::DECODING): that makes a token's product alone as fast as memory ([`crate::float`]: a vector of a
+//! weight's row holds one term of each chain, and nothing is transposed), and a token's sums are the same alone and among others.
+//! Training has no such pair, and takes [one](Summation::TRAINING). Chains are a thing of packing here.
 //!
-//! Error: at most `(min(K, KC) / 8 + 8 ceil(K / KC) + 1) 2^-24` of the sum of the magnitudes, tested against f64 and the crate
-//! `gemm` (`tests.rs`; with weights of every type, `tests/it/products.rs`).
+//! Error: at most `(L + n c + 1) 2^-24` of the sum of the magnitudes, for `c` cuts of `n` chains of at most `L` terms, tested
+//! against f64 and the crate `gemm` (`tests.rs`; with weights of every type, `tests/it/products.rs`).
 //!
 //! Training calls [`Gemm`] inside a job of the team:
 //!
@@ -36,11 +37,11 @@ use crate::finish::Finish;
 use crate::isa::Isa;
 use crate::memory::Shared;
 use crate::team::Worker;
-use kernel::{Block, CHAINS, Widths};
+use kernel::{Block, Widths};
 pub(crate) use pack::Lines;
-use pack::{Pack, packed_len, steps};
+use pack::{Pack, filled, packed_len};
 
-/// Columns of a cut: its chains have 96 terms.
+/// Columns of a cut at most: eight chains of 96 terms.
 pub(crate) const KC: usize = 768;
 
 /// Lines of either operand whose results are computed at once. Whole panels of every width.
@@ -110,18 +111,41 @@ impl Side {
     }
 }
 
-/// An operand packed whole: `[cuts][panels][CHAINS][steps][width]`.
+/// In what order the terms of a result are added up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summation {
+    /// Columns of a cut, a multiple of 8 and at most [`KC`].
+    cut: usize,
+    /// 1, 2, 4 or 8.
+    chains: usize,
+}
+
+impl Summation {
+    /// As a token's product alone has it.
+    pub(crate) const DECODING: Self = Self { cut: KC, chains: 8 };
+
+    /// One chain, so that results are read, added to and written once for a cut, whose panels fit the second-level cache.
+    pub(crate) const TRAINING: Self = Self { cut: 384, chains: 1 };
+
+    /// The cuts of `depth` columns.
+    fn cuts(self, depth: usize) -> impl Iterator<Item = Range<usize>> {
+        (0..depth).step_by(self.cut).map(move |start| start..depth.min(start + self.cut))
+    }
+}
+
+/// An operand packed whole: `[cuts][panels][chains][terms][width]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panels {
     isa: Isa,
     side: Side,
     lines: usize,
     depth: usize,
+    summation: Summation,
 }
 
 impl Panels {
-    pub(crate) const fn new(isa: Isa, side: Side, lines: usize, depth: usize) -> Self {
-        Self { isa, side, lines, depth }
+    pub(crate) const fn new(isa: Isa, side: Side, lines: usize, depth: usize, summation: Summation) -> Self {
+        Self { isa, side, lines, depth, summation }
     }
 
     fn width(self) -> usize {
@@ -145,23 +169,19 @@ impl Panels {
     pub(crate) unsafe fn pack(self, unit: usize, from: Lines<'_>, first: usize, out: Shared<'_, f32>) {
         let start = unit * self.unit();
         let count = self.unit().min(self.lines - start);
-        for cut in cuts(self.depth) {
+        for cut in self.summation.cuts(self.depth) {
             let (at, len) = (self.offset(&cut, start), packed_len(count, cut.len(), self.width()));
             // SAFETY: the caller's promise; units are whole panels.
             let out = unsafe { out.part(at, len) };
-            pack::pack(self.isa, Pack { from, lines: first..first + count, cut, width: self.width(), out });
+            let (width, chains) = (self.width(), self.summation.chains);
+            pack::pack(self.isa, Pack { from, lines: first..first + count, cut, width, chains, out });
         }
     }
 
     /// Where the panel that `line` begins lies within a cut.
     fn offset(self, cut: &Range<usize>, line: usize) -> usize {
-        self.lines.next_multiple_of(self.width()) * cut.start + line * steps(cut.len()) * CHAINS
+        self.lines.next_multiple_of(self.width()) * cut.start + line * filled(cut.len())
     }
-}
-
-/// The cuts of `depth` columns.
-fn cuts(depth: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..depth).step_by(KC).map(move |start| start..depth.min(start + KC))
 }
 
 /// `C (+)= left right`.
@@ -181,7 +201,8 @@ pub(crate) struct Gemm<'a> {
 
 /// The operand that is packed whole, of a product `[m, k] [k, n]`.
 fn shared_panels(isa: Isa, m: usize, k: usize, n: usize) -> Panels {
-    if m <= n { Panels::new(isa, Side::Left, m, k) } else { Panels::new(isa, Side::Right, n, k) }
+    let (side, lines) = if m <= n { (Side::Left, m) } else { (Side::Right, n) };
+    Panels::new(isa, side, lines, k, Summation::TRAINING)
 }
 
 /// f32 that all workers share for a product `[m, k] [k, n]`: the smaller operand, in whole panels.
@@ -251,7 +272,7 @@ impl Blocks<'_> {
 
     /// The results of some lines, at most a block of our own and [`MOST_BLOCKS`] shared ones.
     fn claim(&self, own: Range<usize>, shared: Range<usize>, scratch: &mut [f32]) {
-        let Panels { isa, side, depth, .. } = self.panels;
+        let Panels { isa, side, depth, summation, .. } = self.panels;
         let widths = Widths::of(isa);
         let own_width = if side == Side::Left { widths.right } else { widths.left };
         let (panel, out) = scratch.split_at_mut(BLOCK * KC);
@@ -261,19 +282,23 @@ impl Blocks<'_> {
         if depth == 0 {
             out[..regions().count() * BLOCK * BLOCK].fill(0.0);
         }
-        for cut in cuts(depth) {
-            let steps = steps(cut.len());
+        let chains = summation.chains;
+        for cut in summation.cuts(depth) {
+            let steps = filled(cut.len()) / chains;
             let panel = &mut panel[..packed_len(own.len(), cut.len(), own_width)];
             pack::pack(
                 isa,
-                Pack { from: self.own, lines: own.clone(), cut: cut.clone(), width: own_width, out: panel },
+                Pack { from: self.own, lines: own.clone(), cut: cut.clone(), width: own_width, chains, out: panel },
             );
             for (region, out) in regions().zip(out.chunks_exact_mut(BLOCK * BLOCK)) {
                 let packed = &self.packed[self.panels.offset(&cut, region.start)..];
                 let packed = &packed[..packed_len(region.len(), cut.len(), self.panels.width())];
                 let (left, right) = if side == Side::Left { (packed, &*panel) } else { (&*panel, packed) };
                 let (rows, _) = sides(region);
-                kernel::run(isa, Block { widths, left, right, steps, rows: rows.len(), out, first: cut.start == 0 });
+                kernel::run(
+                    isa,
+                    Block { widths, left, right, chains, steps, rows: rows.len(), out, first: cut.start == 0 },
+                );
             }
         }
         for (region, out) in regions().zip(out.chunks_exact(BLOCK * BLOCK)) {

@@ -1,22 +1,18 @@
 //! Copies operands into panels: some neighbouring lines side by side, their columns in the order of the chains.
 //!
 //! A *line* is a row of the left operand or a column of the right one; its *depth* is what is summed over. A panel of `W` lines
-//! of a cut is `[CHAINS][steps][W]`: column `k` of the cut lies at chain `k mod 8`, step `k / 8`. Lines and columns that do not
-//! exist are zero.
+//! of a cut in `n` chains is `[n][terms][W]`: column `k` of the cut is term `k / n` of chain `k mod n`. Columns are filled up to
+//! a multiple of 8, which every number of chains divides; lines and columns that do not exist are zero.
 
 use std::ops::Range;
 
 use half::{bf16, f16};
 
-use super::kernel::CHAINS;
 use super::{BLOCK, KC};
 use crate::element::Element;
 use crate::isa::{Body, Isa};
 use crate::simd::{LANES, Simd};
 use crate::weight::{FloatKind, FloatRows};
-
-// One vector of a line holds one term of every chain.
-const _: () = assert!(CHAINS == LANES);
 
 /// Lines to be packed.
 #[derive(Clone, Copy)]
@@ -38,18 +34,20 @@ pub(super) struct Pack<'a> {
     pub(super) cut: Range<usize>,
     /// Lines in a panel, a multiple of 8.
     pub(super) width: usize,
+    /// Chains of the cut: 1, 2, 4 or 8.
+    pub(super) chains: usize,
     /// Whole panels.
     pub(super) out: &'a mut [f32],
 }
 
-/// Terms of a chain of so many columns.
-pub(super) const fn steps(columns: usize) -> usize {
-    columns.div_ceil(CHAINS)
+/// Columns of a cut with those that fill it up.
+pub(super) const fn filled(columns: usize) -> usize {
+    columns.next_multiple_of(LANES)
 }
 
 /// f32 of the panels of `lines` lines, `columns` deep.
 pub(super) const fn packed_len(lines: usize, columns: usize, width: usize) -> usize {
-    lines.next_multiple_of(width) * steps(columns) * CHAINS
+    lines.next_multiple_of(width) * filled(columns)
 }
 
 /// Packs them.
@@ -57,23 +55,25 @@ pub(super) const fn packed_len(lines: usize, columns: usize, width: usize) -> us
 /// # Panics
 /// If they do not lie within the values, or the panels have another size.
 pub(super) fn pack(isa: Isa, pack: Pack<'_>) {
-    let Pack { from, lines, cut, width, out } = pack;
+    let Pack { from, lines, cut, width, chains, out } = pack;
     assert!((1..=BLOCK).contains(&lines.len()) && (1..=KC).contains(&cut.len()), "{lines:?} and {cut:?} of a block");
     assert!(width > 0 && width.is_multiple_of(LANES), "panels of {width} lines");
+    assert!(matches!(chains, 1 | 2 | 4 | 8), "{chains} chains");
     assert_eq!(out.len(), packed_len(lines.len(), cut.len(), width), "room for whole panels");
     let (count, len) = (lines.len(), cut.len());
+    let panels = Panels { out, width, chains: chains.trailing_zeros(), filled: filled(len) };
     match from {
         Lines::Along { values, stride } => {
             let mut starts = [std::ptr::null(); BLOCK];
             for (start, line) in starts.iter_mut().zip(lines) {
                 *start = values[line * stride..][cut.clone()].as_ptr();
             }
-            isa.run(Along { starts: &starts[..count], len, width, out });
+            isa.run(Along { starts: &starts[..count], len, panels });
         }
         Lines::Across { values, stride } => {
             assert!((cut.end - 1) * stride + lines.end <= values.len(), "columns {cut:?} of lines {lines:?}");
             let start = values[cut.start * stride + lines.start..].as_ptr();
-            isa.run(Across { start, stride, count, len, panels: Panels { out, width, steps: steps(len) } });
+            isa.run(Across { start, stride, count, len, panels });
         }
         Lines::Weight { weight, first } => {
             assert!(cut.end <= weight.cols, "columns {cut:?} of {}", weight.cols);
@@ -83,9 +83,9 @@ pub(super) fn pack(isa: Isa, pack: Pack<'_>) {
                 *start = start.wrapping_add(cut.start * weight.kind.bytes());
             }
             match weight.kind {
-                FloatKind::F32 => isa.run(Along::<f32> { starts: &typed(&starts)[..count], len, width, out }),
-                FloatKind::F16 => isa.run(Along::<f16> { starts: &typed(&starts)[..count], len, width, out }),
-                FloatKind::Bf16 => isa.run(Along::<bf16> { starts: &typed(&starts)[..count], len, width, out }),
+                FloatKind::F32 => isa.run(Along::<f32> { starts: &typed(&starts)[..count], len, panels }),
+                FloatKind::F16 => isa.run(Along::<f16> { starts: &typed(&starts)[..count], len, panels }),
+                FloatKind::Bf16 => isa.run(Along::<bf16> { starts: &typed(&starts)[..count], len, panels }),
             }
         }
     }
@@ -99,21 +99,24 @@ fn typed<E>(starts: &[*const u8; BLOCK]) -> [*const E; BLOCK] {
 struct Panels<'a> {
     out: &'a mut [f32],
     width: usize,
-    steps: usize,
+    /// Binary logarithm of the number of chains.
+    chains: u32,
+    filled: usize,
 }
 
 impl Panels<'_> {
-    /// Where `line` (a multiple of 8) lies at the first step of the first chain.
+    /// Where `line` (a multiple of 8) lies at the first term of the first chain.
     #[inline(always)]
     fn place(&self, line: usize) -> usize {
         let within = line % self.width;
-        (line - within) * CHAINS * self.steps + within
+        (line - within) * self.filled + within
     }
 
-    /// Writes eight lines at a term of a chain.
+    /// Writes eight lines of a column.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, place: usize, chain: usize, step: usize, v: S::F) {
-        let out = &mut self.out[place + (chain * self.steps + step) * self.width..][..LANES];
+    fn put<S: Simd>(&mut self, s: S, place: usize, column: usize, v: S::F) {
+        let (chain, term) = (column & ((1 << self.chains) - 1), column >> self.chains);
+        let out = &mut self.out[place + (chain * (self.filled >> self.chains) + term) * self.width..][..LANES];
         // SAFETY: eight values.
         unsafe { s.store(out.as_mut_ptr(), v) };
     }
@@ -130,8 +133,7 @@ struct Along<'a, E> {
     /// `len` elements lie at each.
     starts: &'a [*const E],
     len: usize,
-    width: usize,
-    out: &'a mut [f32],
+    panels: Panels<'a>,
 }
 
 impl<E: Element> Body for Along<'_, E> {
@@ -139,13 +141,10 @@ impl<E: Element> Body for Along<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { starts, len, width, out } = self;
-        let steps = steps(len);
-        let mut panels = Panels { out, width, steps };
-        let groups = starts.len().next_multiple_of(width) / LANES;
+        let Self { starts, len, mut panels } = self;
+        let groups = starts.len().next_multiple_of(panels.width) / LANES;
         let places: [usize; GROUPS] = std::array::from_fn(|group| panels.place(group * LANES));
-        for step in 0..steps {
-            let column = step * LANES;
+        for column in (0..panels.filled).step_by(LANES) {
             for (group, &place) in places[..groups].iter().enumerate() {
                 let line = group * LANES;
                 let mut rows = [s.splat(0.0); LANES];
@@ -159,9 +158,9 @@ impl<E: Element> Body for Along<'_, E> {
                         }
                     };
                 }
-                let terms = s.transpose(rows);
-                for chain in 0..CHAINS {
-                    panels.put(s, place, chain, step, terms[chain]);
+                let columns = s.transpose(rows);
+                for i in 0..LANES {
+                    panels.put(s, place, column + i, columns[i]);
                 }
             }
         }
@@ -186,26 +185,23 @@ impl Body for Across<'_> {
         let Self { start, stride, count, len, mut panels } = self;
         let groups = count.next_multiple_of(panels.width) / LANES;
         let places: [usize; GROUPS] = std::array::from_fn(|group| panels.place(group * LANES));
-        for step in 0..panels.steps {
-            for chain in 0..CHAINS {
-                let column = step * CHAINS + chain;
-                for (group, &place) in places[..groups].iter().enumerate() {
-                    let line = group * LANES;
-                    if group % 2 == 0 {
-                        s.prefetch(start.wrapping_add((column + AHEAD) * stride + line));
-                    }
-                    // SAFETY: `count` values lie at each of the `len` columns.
-                    let v = unsafe {
-                        let at = start.wrapping_add(column * stride + line);
-                        match count.saturating_sub(line) {
-                            _ if column >= len => s.splat(0.0),
-                            0 => s.splat(0.0),
-                            rest @ 1..LANES => s.load_part(at, rest),
-                            _ => s.load(at),
-                        }
-                    };
-                    panels.put(s, place, chain, step, v);
+        for column in 0..panels.filled {
+            for (group, &place) in places[..groups].iter().enumerate() {
+                let line = group * LANES;
+                if group % 2 == 0 {
+                    s.prefetch(start.wrapping_add((column + AHEAD) * stride + line));
                 }
+                // SAFETY: `count` values lie at each of the `len` columns.
+                let v = unsafe {
+                    let at = start.wrapping_add(column * stride + line);
+                    match count.saturating_sub(line) {
+                        _ if column >= len => s.splat(0.0),
+                        0 => s.splat(0.0),
+                        rest @ 1..LANES => s.load_part(at, rest),
+                        _ => s.load(at),
+                    }
+                };
+                panels.put(s, place, column, v);
             }
         }
     }

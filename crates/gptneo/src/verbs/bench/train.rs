@@ -24,9 +24,13 @@ struct Report<'a> {
     seq: usize,
     steps: usize,
     f32_gflop_per_s: f64,
+    gemm_gflop_per_s: f64,
     gflop_per_token: f64,
     train_tokens_per_s: f64,
+    /// Of what the registers can do.
     train_share: f64,
+    /// Of what one large product reaches.
+    train_share_of_gemm: f64,
     gradient_seconds: f64,
     step_seconds: f64,
     planned_bytes: u64,
@@ -45,6 +49,7 @@ pub(super) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     let (threads, isa) = (cpu.threads(), cpu.isa().name());
     let device = gptneo_device::Device::describe(&cpu);
     let f32_gflop_per_s = measure::f32_gflop_per_s(&cpu);
+    let gemm_before = measure::gemm_gflop_per_s(&cpu)?;
     world.interrupt.check()?;
     machine::forget_peak();
     let _heeded = world.interrupt.heed();
@@ -56,6 +61,8 @@ pub(super) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
     if !measured.losses.iter().all(|loss| loss.is_finite()) {
         return Err(Failure::new(Kind::Internal, "the measured steps gave no finite loss"));
     }
+    let gemm_after = measure::gemm_gflop_per_s(&self::cpu(&args.machine, world.environment)?)?;
+    let gemm_gflop_per_s = f64::midpoint(gemm_before, gemm_after);
     let step_seconds = median(&mut measured.seconds);
     let train_tokens_per_s = (batch * seq) as f64 / step_seconds;
     let report = Report {
@@ -68,9 +75,11 @@ pub(super) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
         seq,
         steps,
         f32_gflop_per_s,
+        gemm_gflop_per_s,
         gflop_per_token,
         train_tokens_per_s,
         train_share: train_tokens_per_s * gflop_per_token / f32_gflop_per_s,
+        train_share_of_gemm: train_tokens_per_s * gflop_per_token / gemm_gflop_per_s,
         gradient_seconds: median(&mut measured.gradient_seconds),
         step_seconds,
         planned_bytes: measured.planned_bytes,
@@ -81,13 +90,17 @@ pub(super) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
 
 fn page(report: &Report<'_>) -> Result<(), Failure> {
     terminal::line(&format!("{}: {} parameters", report.model, terminal::grouped(report.parameters)))?;
-    terminal::line(&format!("{}: multiplies {:.0} GFLOP/s in f32", report.device, report.f32_gflop_per_s))?;
     terminal::line(&format!(
-        "training, {} x {} tokens: {:.1} tok/s, {:.0} % of f32 arithmetic ({:.3} GFLOP a token)",
+        "{}: registers multiply {:.0} GFLOP/s in f32, a large product {:.0}",
+        report.device, report.f32_gflop_per_s, report.gemm_gflop_per_s
+    ))?;
+    terminal::line(&format!(
+        "training, {} x {} tokens: {:.1} tok/s, {:.0} % of f32 arithmetic, {:.0} % of a product's speed ({:.3} GFLOP a token)",
         report.batch,
         report.seq,
         report.train_tokens_per_s,
         report.train_share * 100.0,
+        report.train_share_of_gemm * 100.0,
         report.gflop_per_token
     ))?;
     terminal::line(&format!(
