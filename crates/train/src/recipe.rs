@@ -452,6 +452,25 @@ impl Recipe {
         }
         Ok(table.to_string())
     }
+
+    /// Whether a run of the recipe with the essence `saved`, `done` steps old, can go on by this one. Everything must be the same,
+    /// but that the schedule may have another end: the rates of the steps done must be what this one would have made them.
+    ///
+    /// # Errors
+    /// If `saved` is no recipe's essence.
+    pub fn continues(&self, saved: &str, done: u64) -> Result<bool, RecipeError> {
+        let essence = self.essence()?;
+        if essence == saved {
+            return Ok(true);
+        }
+        let table = |text: &str| text.parse::<Table>().map_err(|e| RecipeError::Syntax(e.to_string()));
+        let (mut saved, mut given) = (table(saved)?, table(&essence)?);
+        let (then, epochs) = read::schedule(Section::top(&saved).section("schedule")?)?;
+        saved.remove("schedule");
+        given.remove("schedule");
+        let as_it_was = |step| then.factor(step) == self.schedule.factor(step);
+        Ok(saved == given && epochs.is_none() && self.epochs.is_none() && (0..done).all(as_it_was))
+    }
 }
 
 #[cfg(test)]

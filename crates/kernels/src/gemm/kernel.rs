@@ -1,4 +1,5 @@
-//! The inner loops: a block of results from packed panels, register tile by register tile.
+//! The inner loops: a block of results from packed panels, register tile by register tile. The chains of a tile follow each other,
+//! so that its results stay in the first-level cache while they are added up.
 
 use crate::isa::Isa;
 use crate::lanes::{Lanes, WideBody};
@@ -76,10 +77,10 @@ impl Block<'_> {
         let columns = right.len() / right_panel;
         let stride = columns * across;
         assert!(out.len() >= rows.next_multiple_of(R) * stride, "room for whole tiles");
-        for chain in 0..chains {
-            let first = first && chain == 0;
-            for column in 0..columns {
-                for row in (0..rows).step_by(R) {
+        for column in 0..columns {
+            for row in (0..rows).step_by(R) {
+                for chain in 0..chains {
+                    let first = first && chain == 0;
                     // SAFETY: each panel holds `steps` values of its width for each chain; `out` has room for whole tiles.
                     unsafe {
                         let a = left.as_ptr().add(row / width * left_panel + chain * left_chain + row % width);

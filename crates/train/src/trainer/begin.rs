@@ -178,7 +178,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
     pub(super) fn restore(&mut self, found: &Found) -> Result<(), TrainError> {
         let state: State = read_state(&found.path)?;
         let essence = self.recipe.essence()?;
-        if state.recipe != essence {
+        if !self.recipe.continues(&state.recipe, state.step)? {
             return Err(TrainError::OtherRun {
                 path: found.path.clone(),
                 what: "another recipe",
@@ -197,7 +197,7 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         let moments = Checkpoint::open(&file)?;
         let (device, layout, _) = self.network.parts();
         self.optimizer.load(device, layout, &mut |wanted, range| values(&moments, &file, wanted, range))?;
-        self.state = state;
+        self.state = State { recipe: essence, ..state };
         Ok(())
     }
 }

@@ -206,6 +206,26 @@ fn another_recipe_or_other_data_do_not_go_on() {
     world.run(&world.recipe("run", &[]), Resume::Auto).ended.unwrap();
 }
 
+/// A run that has not begun to decay may decay later, or now: it ends as if it had been meant so from the first step.
+#[test]
+fn the_end_of_a_schedule_may_move_until_it_is_reached() {
+    let world = World::new();
+    let lasting = |name, steps: &str, decay: &str| {
+        world.recipe(name, &["schedule.kind=warmup-stable-decay", "checkpoint.keep=9", steps, decay])
+    };
+    world.run(&lasting("meant", "schedule.steps=20", "schedule.decay=6"), Resume::Never).ended.unwrap();
+    let first = lasting("moved", "schedule.steps=12", "schedule.decay=4");
+    world.run(&first, Resume::Never).ended.unwrap();
+    std::fs::remove_dir_all(first.output.join("checkpoints/step-00000012")).unwrap();
+    world.run(&lasting("moved", "schedule.steps=20", "schedule.decay=6"), Resume::Auto).ended.unwrap();
+    assert_eq!(world.last("moved"), world.last("meant"));
+    assert_eq!(world.log("moved"), world.log("meant"));
+    // Steps 15 to 20 had falling rates.
+    let other = lasting("moved", "schedule.steps=30", "schedule.decay=6");
+    let error = world.run(&other, Resume::Auto).ended.unwrap_err().to_string();
+    assert!(error.contains("`steps = 20`") && error.contains("`steps = 30`"), "{error}");
+}
+
 #[test]
 fn what_is_kept_is_what_was_asked_for() {
     let world = World::new();
