@@ -127,6 +127,25 @@ fn the_plan_is_told_without_a_run() {
     assert!(!world.output("plan").join("log.jsonl").exists());
 }
 
+/// A run large enough that the program is little beside it.
+#[test]
+fn the_plan_is_within_a_twentieth_of_the_peak() {
+    let world = World::new();
+    let mut program = world.program("large").arg("--json").arg("--no-store");
+    let larger = ["model.config.hidden_size=512", "model.config.num_layers=6", "model.config.num_heads=8"];
+    let shorter = ["schedule.steps=2", "schedule.warmup=0", "checkpoint.every=2", "sample.every=2"];
+    let layers = ["model.config.attention_types=[[[\"global\", \"local\"], 3]]"];
+    for set in larger.into_iter().chain(shorter).chain(layers) {
+        program = program.arg("--set").arg(set);
+    }
+    let report = program.run().json();
+    let planned = report["planned_bytes"].as_f64().unwrap();
+    // Where the system does not tell it, there is nothing to compare.
+    if let Some(peak) = report["peak_rss_bytes"].as_f64() {
+        assert!((0.95..=1.05).contains(&(peak / planned)), "{peak} of {planned} planned");
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_its_code() {
     let world = World::new();

@@ -9,8 +9,8 @@ use crate::error::TrainError;
 use crate::optimizer::state_bytes;
 use crate::recipe::{AdapterRecipe, Recipe};
 
-/// What the program itself takes: code, tokenizer, shards at hand, the threads' stacks.
-const OVERHEAD: u64 = 24_000_000;
+/// What the program itself takes: code, tokenizer, shards at hand, the threads' stacks, and what is lost to whole huge pages.
+const OVERHEAD: u64 = 48_000_000;
 
 /// Bytes that one rank takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub fn plan<D: TrainDevice>(
     };
     let largest = saved.iter().copied().max().unwrap_or(0);
     let saves = recipe.checkpoint.every > 0;
-    let copies = match (saves, recipe.checkpoint.background) {
+    let saving = match (saves, recipe.checkpoint.background) {
         // A tensor, and the bytes that it becomes.
         (_, false) | (false, _) => 2 * largest,
         (true, true) => saved.iter().sum::<u64>() + whole_state + 2 * largest,
@@ -88,7 +88,8 @@ pub fn plan<D: TrainDevice>(
     let samples = if recipe.sample.every > 0 { 2 * network.weights + cache } else { 0 };
     // Of gradients that are on their way between ranks: what is sent, and the sums that come back.
     let sums = if ranks > 1 { 8 * layout.trained() as u64 } else { 0 };
-    let copies = copies + samples + sums;
+    // A sample waits until the last save is done.
+    let copies = saving.max(samples) + sums;
     Ok(MemoryPlan { network, optimizer: state_bytes(&recipe.optimizer, &layout, ranks), copies, program: OVERHEAD })
 }
 

@@ -179,9 +179,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
     /// Saves. One that fails in the background is told when the next begins: the run goes on, and the older checkpoints
     /// stand. The last save of a run must succeed.
     fn save(&mut self, scheduled: bool) -> Result<(), TrainError> {
-        if let Err(error) = self.saver.wait() {
-            self.say(Level::Warning, format!("a checkpoint could not be saved, the older ones stand: {error}"));
-        }
+        self.settle();
         if let Some(log) = &mut self.log {
             self.state.log_bytes = log.sync()?;
         }
@@ -198,7 +196,14 @@ impl<D: TrainDevice> Trainer<'_, D> {
         }
     }
 
-    /// Waits for the last save.
+    /// Waits for a save in the background, and for the memory that it holds.
+    fn settle(&mut self) {
+        if let Err(error) = self.saver.wait() {
+            self.say(Level::Warning, format!("a checkpoint could not be saved, the older ones stand: {error}"));
+        }
+    }
+
+    /// Waits for the last save, which must succeed.
     fn flush(&mut self) -> Result<(), TrainError> {
         if let Some(log) = &mut self.log {
             log.sync()?;

@@ -2,7 +2,7 @@
 //!
 //! A run is a folder `LOGS/NAME` with one event file per session. Metrics are scalars (32 bits, as TensorBoard keeps
 //! them), samples and the recipe are texts. When a run was resumed, a session mark makes TensorBoard forget what was
-//! superseded. Not yet read back with the real program.
+//! superseded. `.ci/sinks.py` reads it back with TensorBoard itself.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -73,10 +73,10 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
             first,
         };
         let newest = trainer.newest()?;
-        match &newest {
+        let moved = match &newest {
             Some(found) => trainer.restore(found)?,
-            None => trainer.begin()?,
-        }
+            None => trainer.begin().map(|()| false)?,
+        };
         if trainer.ranks.rank() == 0 {
             let output = &trainer.recipe.output;
             trainer.files.create_dir(output).map_err(|error| TrainError::io("create", output, error))?;
@@ -84,20 +84,23 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         }
         // Every rank has read what it needs before rank 0 writes.
         trainer.ranks.barrier()?;
-        trainer.tell_start(newest.as_ref());
+        trainer.tell_start(newest.as_ref(), moved);
         Ok(trainer)
     }
 
-    fn tell_start(&mut self, from: Option<&Found>) {
+    /// `moved`: whether its schedule has another end than before.
+    fn tell_start(&mut self, from: Option<&Found>, moved: bool) {
         if self.ranks.rank() != 0 {
             return;
         }
         let Recipe { name, schedule, .. } = &self.recipe;
         let started =
             Started { name: name.clone(), after_step: self.state.step, steps: Some(schedule.steps), tokens: None };
+        let end = schedule.steps;
         self.observer.observe(&Event::Started(started));
         if let Some(found) = from {
-            self.say(Level::Info, format!("goes on from {}", found.path.display()));
+            let end = if moved { format!(", and now ends after {end} steps") } else { String::new() };
+            self.say(Level::Info, format!("goes on from {}{end}", found.path.display()));
         }
     }
 
@@ -174,8 +177,8 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         Ok(self.network.load(&source, &mut |_| ())?)
     }
 
-    /// Puts the run where a checkpoint stands.
-    pub(super) fn restore(&mut self, found: &Found) -> Result<(), TrainError> {
+    /// Puts the run where a checkpoint stands; tells whether its schedule has another end than the checkpoint's.
+    pub(super) fn restore(&mut self, found: &Found) -> Result<bool, TrainError> {
         let state: State = read_state(&found.path)?;
         let essence = self.recipe.essence()?;
         if !self.recipe.continues(&state.recipe, state.step)? {
@@ -197,8 +200,9 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         let moments = Checkpoint::open(&file)?;
         let (device, layout, _) = self.network.parts();
         self.optimizer.load(device, layout, &mut |wanted, range| values(&moments, &file, wanted, range))?;
+        let moved = state.recipe != essence;
         self.state = State { recipe: essence, ..state };
-        Ok(())
+        Ok(moved)
     }
 }
 

@@ -215,7 +215,7 @@ impl<D: TrainDevice> Trainer<'_, D> {
     fn roll_back(&mut self, target: Option<&crate::store::Found>, skip_batches: u64) -> Result<(), TrainError> {
         let (reached, returns) = (self.state.next_sequence, self.state.returns + 1);
         match target {
-            Some(target) => self.restore(target)?,
+            Some(target) => self.restore(target).map(drop)?,
             None => self.begin()?,
         }
         let skipped = skip_batches.saturating_mul(self.recipe.batch.sequences);

@@ -58,7 +58,12 @@ impl<D: TrainDevice> Trainer<'_, D> {
 
     /// Lets the model write. Only rank 0 does, on a device of its own.
     pub(super) fn sample(&mut self) -> Result<(), TrainError> {
-        let Some(tokenizer) = self.tokenizer.as_ref().filter(|_| self.ranks.rank() == 0) else { return Ok(()) };
+        if self.ranks.rank() != 0 {
+            return Ok(());
+        }
+        // Copies to be saved and copies to be sampled from are never held at once.
+        self.settle();
+        let Some(tokenizer) = &self.tokenizer else { return Ok(()) };
         let begun = Instant::now();
         let weights = self.network.snapshot()?;
         let device = (self.another_device)()?;

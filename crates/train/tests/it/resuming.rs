@@ -217,7 +217,10 @@ fn the_end_of_a_schedule_may_move_until_it_is_reached() {
     let first = lasting("moved", "schedule.steps=12", "schedule.decay=4");
     world.run(&first, Resume::Never).ended.unwrap();
     std::fs::remove_dir_all(first.output.join("checkpoints/step-00000012")).unwrap();
-    world.run(&lasting("moved", "schedule.steps=20", "schedule.decay=6"), Resume::Auto).ended.unwrap();
+    let moved = world.run(&lasting("moved", "schedule.steps=20", "schedule.decay=6"), Resume::Auto);
+    moved.ended.unwrap();
+    let told = |event: &Event| matches!(event, Event::Message(m) if m.text.ends_with("now ends after 20 steps"));
+    assert!(moved.events.iter().any(told), "{:?}", moved.events);
     assert_eq!(world.last("moved"), world.last("meant"));
     assert_eq!(world.log("moved"), world.log("meant"));
     // Steps 15 to 20 had falling rates.
