@@ -124,6 +124,13 @@ fn the_plan_is_told_without_a_run() {
     for part in ["memory", "weights", "gradients", "optimizer", "activations"] {
         assert!(told.text().contains(part), "{}", told.text());
     }
+    let told_with = |flags: &[&str]| {
+        let told = flags.iter().fold(world.program("plan").arg("--plan"), |program, flag| program.arg(flag)).run();
+        told.text().to_owned()
+    };
+    let less = told_with(&["--recompute"]);
+    assert_eq!(less, told_with(&["--set", "model.recompute=true"]));
+    assert_ne!(less, told.text());
     assert!(!world.output("plan").join("log.jsonl").exists());
 }
 

@@ -37,6 +37,10 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "FIELD=VALUE", action = clap::ArgAction::Append, help_heading = "Run")]
     pub(crate) set: Vec<String>,
 
+    /// Keep each layer's input alone and compute the rest again: less memory, a third more arithmetic
+    #[arg(long, help_heading = "Run")]
+    pub(crate) recompute: bool,
+
     /// Whether to go on from the run's newest whole checkpoint: auto or never
     #[arg(long, value_name = "WHEN", default_value = "never", help_heading = "Run")]
     pub(crate) resume: ResumeChoice,
@@ -80,6 +84,14 @@ pub(crate) struct RunFlags {
     /// Print one JSON object at the end
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+}
+
+impl RunFlags {
+    /// What the flags change of a recipe.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let recompute = self.recompute.then(|| "model.recompute=true".to_owned());
+        self.set.iter().cloned().chain(recompute).collect()
+    }
 }
 
 /// `--resume`.

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &FinetuneArgs, world: &World) -> Result<(), Failure> {
     if args.print_recipe {
         return terminal::line(recipe.trim_end());
     }
-    let recipe = Recipe::parse(&recipe, &args.run.set).map_err(|error| Failure::usage(error.to_string()))?;
+    let recipe = Recipe::parse(&recipe, &args.run.changes()).map_err(|error| Failure::usage(error.to_string()))?;
     train::make(recipe, "finetune", &args.run, "the same command with --resume auto", world)
 }
 

@@ -53,7 +53,7 @@ struct Report {
 }
 
 pub(crate) fn run(args: &TrainArgs, world: &World) -> Result<(), Failure> {
-    let recipe = recipe(&args.recipe, &args.run.set)?;
+    let recipe = recipe(&args.recipe, &args.run.changes())?;
     make(recipe, "train", &args.run, &format!("gptneo train {} --resume auto", args.recipe.display()), world)
 }
 

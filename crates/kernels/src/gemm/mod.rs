@@ -5,11 +5,11 @@
 //! workers; of the other each worker packs, in its own scratch, the block of [`BLOCK`] lines that it claims.
 //!
 //! **One fixed order of summation** holds for every element of `C`, whatever the instruction set, the number of threads, and the
-//! way blocks are claimed: columns are cut into runs of equal length; a cut is `n` chains, chain `i` the sum from zero of the
+//! way blocks are claimed: columns are cut at multiples of [`KC`]; a cut is `n` chains, chain `i` the sum from zero of the
 //! columns `n j + i` in rising order; all chains are added up in order, cut after cut. The decoder's products have
 //! [eight chains](Summation::DECODING): that makes a token's product alone as fast as memory ([`crate::float`]: a vector of a
 //! weight's row holds one term of each chain, and nothing is transposed), and a token's sums are the same alone and among others.
-//! Training has no such pair, and takes [one](Summation::TRAINING). Chains are a thing of packing here.
+//! Training has no such pair, and takes [two](Summation::TRAINING). Chains are a thing of packing here.
 //!
 //! Error: at most `(L + n c + 1) 2^-24` of the sum of the magnitudes, for `c` cuts of `n` chains of at most `L` terms, tested
 //! against f64 and the crate `gemm` (`tests.rs`; with weights of every type, `tests/it/products.rs`).
@@ -41,7 +41,7 @@ use kernel::{Block, Widths};
 pub(crate) use pack::Lines;
 use pack::{Pack, filled, packed_len};
 
-/// Columns of a cut at most: eight chains of 96 terms.
+/// Columns of a cut: eight chains of 96 terms, or two of 384.
 pub(crate) const KC: usize = 768;
 
 /// Lines of either operand whose results are computed at once. Whole panels of every width.
@@ -114,23 +114,21 @@ impl Side {
 /// In what order the terms of a result are added up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summation {
-    /// Columns of a cut, a multiple of 8 and at most [`KC`].
-    cut: usize,
-    /// 1, 2, 4 or 8.
+    /// Of a cut: 1, 2, 4 or 8.
     chains: usize,
 }
 
 impl Summation {
     /// As a token's product alone has it.
-    pub(crate) const DECODING: Self = Self { cut: KC, chains: 8 };
+    pub(crate) const DECODING: Self = Self { chains: 8 };
 
-    /// One chain, so that results are read, added to and written once for a cut, whose panels fit the second-level cache.
-    pub(crate) const TRAINING: Self = Self { cut: 384, chains: 1 };
+    /// Fewer, so that results are loaded, added to and stored less often; one would be no faster, and less exact.
+    pub(crate) const TRAINING: Self = Self { chains: 2 };
+}
 
-    /// The cuts of `depth` columns.
-    fn cuts(self, depth: usize) -> impl Iterator<Item = Range<usize>> {
-        (0..depth).step_by(self.cut).map(move |start| start..depth.min(start + self.cut))
-    }
+/// The cuts of `depth` columns.
+fn cuts(depth: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..depth).step_by(KC).map(move |start| start..depth.min(start + KC))
 }
 
 /// An operand packed whole: `[cuts][panels][chains][terms][width]`.
@@ -169,7 +167,7 @@ impl Panels {
     pub(crate) unsafe fn pack(self, unit: usize, from: Lines<'_>, first: usize, out: Shared<'_, f32>) {
         let start = unit * self.unit();
         let count = self.unit().min(self.lines - start);
-        for cut in self.summation.cuts(self.depth) {
+        for cut in cuts(self.depth) {
             let (at, len) = (self.offset(&cut, start), packed_len(count, cut.len(), self.width()));
             // SAFETY: the caller's promise; units are whole panels.
             let out = unsafe { out.part(at, len) };
@@ -283,7 +281,7 @@ impl Blocks<'_> {
             out[..regions().count() * BLOCK * BLOCK].fill(0.0);
         }
         let chains = summation.chains;
-        for cut in summation.cuts(depth) {
+        for cut in cuts(depth) {
             let steps = filled(cut.len()) / chains;
             let panel = &mut panel[..packed_len(own.len(), cut.len(), own_width)];
             pack::pack(

@@ -83,7 +83,8 @@ fn check(isa: Isa, teams: &[Team], m: usize, k: usize, n: usize) {
         for j in 0..n {
             let terms = || (0..k).map(|l| f64::from(a.by_rows[i * k + l]) * f64::from(b.by_cols[j * k + l]));
             let (wanted, magnitude): (f64, f64) = (terms().sum(), terms().map(f64::abs).sum());
-            let roundings = k.min(Summation::TRAINING.cut) + k.div_ceil(Summation::TRAINING.cut) + 1;
+            let chains = Summation::TRAINING.chains;
+            let roundings = k.min(super::KC).div_ceil(chains) + chains * k.div_ceil(super::KC) + 1;
             let error = (f64::from(f32::from_bits(found[i * n + j])) - wanted).abs();
             let bound = roundings as f64 * 0.5f64.powi(24) * magnitude;
             assert!(error <= bound, "{isa} {m} x {k} x {n}: {error} at {i}, {j}, bound {bound}");
