@@ -107,10 +107,12 @@ const MIGRATIONS: [&str; 1] = [
 /// [`RunsError::Foreign`] for another program's database, [`RunsError::Newer`] for a later version.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RunsError> {
     let sqlite = |error| RunsError::sqlite(path, error);
-    let version = check(connection, path)?;
-    if version == VERSION {
+    // One transaction for all that is read: another process may be making the file at this moment.
+    let reading = connection.transaction().map_err(sqlite)?;
+    if check(&reading, path)? == VERSION {
         return Ok(());
     }
+    drop(reading);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     // Another process may have done it while we waited.
     let version = check(&transaction, path)?;

@@ -74,6 +74,19 @@ fn processes_share_a_store_from_its_first_moment() {
 }
 
 #[test]
+fn a_store_that_is_being_made_is_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..40 {
+        let path = folder.path().join(format!("{round}.sqlite"));
+        std::thread::scope(|scope| {
+            for opener in [(); 4].map(|()| scope.spawn(|| Store::open(&path).map(drop))) {
+                opener.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn a_killed_writer_leaves_a_whole_store() {
     let mut world = World::new();
     for (round, delay) in [30u64, 70, 110, 170].into_iter().enumerate() {
