@@ -8,10 +8,11 @@ use gptneo_text::{Special, Tokenizer};
 
 use crate::error::{EngineError, RequestError};
 use crate::generation::{Generation, Piece};
+use crate::likelihoods::Likelihood;
 use crate::rail::Rail;
 use crate::request::Request;
 use crate::scheduler::{Event, Scheduler, SchedulerOptions};
-use crate::score::{Likelihood, Score};
+use crate::score::Score;
 use crate::scorer::Scorer;
 
 /// A model, its tokenizer and the rails that every request passes.

@@ -371,11 +371,7 @@ impl Scheduler {
             self.live[slot.task].track_mut(slot.track).held += slot.take;
         }
         for slot in slots {
-            let rows = match slot.want {
-                Want::Nothing => 0,
-                Want::Last => 1,
-                Want::All => slot.take,
-            };
+            let rows = slot.want.rows(slot.take);
             let rows = rest.split_off_mut(..rows * vocab).expect("one row of logits for each that was wanted");
             let task = &mut self.live[slot.task];
             if failed.iter().any(|(at, _)| *at == slot.task) {

@@ -130,7 +130,7 @@ pub(crate) struct Subject<'a> {
 
 impl Subject<'_> {
     /// Refuses a classifier.
-    fn predicts_tokens(&self) -> Result<&Spec, ScoreError> {
+    pub(crate) fn predicts_tokens(&self) -> Result<&Spec, ScoreError> {
         let spec = self.model.spec();
         if spec.classifier.is_some() { Err(ScoreError::Classifier) } else { Ok(spec) }
     }
@@ -204,54 +204,29 @@ pub(crate) fn rolling(
     Ok(score)
 }
 
-/// How likely a continuation is after a context.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Likelihood {
-    /// Summed log-probability of the continuation.
-    pub logprob: f64,
-    /// Whether each of its tokens is the most probable one.
-    pub greedy: bool,
+/// One window over the beginning token and the tokens of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// What the model is given, as indices where 0 is the beginning token and 1 the first of the text.
+    pub input: Range<usize>,
+    /// How many of these, from the first, predict nothing new.
+    pub skipped: usize,
 }
 
-/// The log-likelihood of `continuation` after `context`, as the reference harness has it: of both together the last
-/// tokens that the context holds, and one more, count.
-pub(crate) fn likelihood(
-    subject: &mut Subject<'_>,
-    context: &[u32],
-    continuation: &[u32],
-) -> Result<Likelihood, EngineError> {
-    if context.is_empty() || continuation.is_empty() {
-        let found = context.len().min(continuation.len());
-        return Err(ScoreError::TooShort { least: 1, found }.into());
+impl Window {
+    /// The tokens up to the first that is not scored: a context in the sense of [`crate::Pair`].
+    pub fn context(&self) -> Range<usize> {
+        self.input.start..self.input.start + self.skipped + 1
     }
-    let mut all = context.to_vec();
-    all.extend_from_slice(continuation);
-    let spec = subject.predicts_tokens()?;
-    known(&all, spec.vocab)?;
-    let all = &all[all.len().saturating_sub(spec.positions + 1)..];
-    let input = &all[..all.len() - 1];
-    let first = input.len().saturating_sub(continuation.len());
-    let mut found = Likelihood { logprob: 0.0, greedy: true };
-    rows(subject, input, first..input.len(), &mut |at, row| {
-        let next = all[at + 1];
-        found.logprob += f64::from(row[next as usize]) - logits::log_sum_exp(row)?;
-        found.greedy &= logits::top(row, 1).first().is_some_and(|&(id, _)| id == next);
-        Ok(())
-    })?;
-    Ok(found)
+
+    /// The tokens that are scored.
+    pub fn continuation(&self) -> Range<usize> {
+        self.context().end..self.input.end + 1
+    }
 }
 
-/// One window over the beginning token and the text.
-#[derive(Debug, PartialEq, Eq)]
-struct Window {
-    /// What the model is given.
-    input: Range<usize>,
-    /// Rows at its beginning that predict nothing new.
-    skipped: usize,
-}
-
-/// The windows of a text of `len` tokens, as indices into the beginning token and the text.
-fn windows(len: usize, positions: usize) -> Vec<Window> {
+/// The disjoint rolling windows in which a text of `len` tokens is scored by a model of so many positions.
+pub fn windows(len: usize, positions: usize) -> Vec<Window> {
     let mut found = Vec::new();
     let mut predicted = 0;
     while predicted < len {
@@ -264,7 +239,7 @@ fn windows(len: usize, positions: usize) -> Vec<Window> {
     found
 }
 
-fn known(tokens: &[u32], vocab: usize) -> Result<(), ScoreError> {
+pub(crate) fn known(tokens: &[u32], vocab: usize) -> Result<(), ScoreError> {
     match tokens.iter().find(|&&id| id as usize >= vocab) {
         Some(&id) => Err(ScoreError::UnknownToken { id, vocab }),
         None => Ok(()),
@@ -327,10 +302,8 @@ mod tests {
     fn windows_are_those_of_the_harness() {
         for max in [1, 2, 3, 7, 16] {
             for len in 1..60 {
-                let found: Vec<_> = windows(len, max)
-                    .into_iter()
-                    .map(|w| (w.input.clone(), w.input.start + w.skipped + 1..w.input.end + 1))
-                    .collect();
+                let found: Vec<_> =
+                    windows(len, max).into_iter().map(|window| (window.input.clone(), window.continuation())).collect();
                 assert_eq!(found, harness(len, max), "{len} tokens, context {max}");
             }
         }

@@ -1,12 +1,15 @@
 //! Scores and labels of text and of token ids, by the model itself or with an adapter.
 
+use std::ops::ControlFlow;
+
 use gptneo_model::AdapterId;
 use gptneo_text::Tokenizer;
 
 use crate::classify::{self, Classification};
 use crate::error::EngineError;
+use crate::likelihoods::{Likelihood, Pair, likelihoods};
 use crate::scheduler::Scheduler;
-use crate::score::{self, Likelihood, Score, ScoreError, Subject};
+use crate::score::{self, Score, ScoreError, Subject};
 
 /// Scores, borrowed from an [`crate::Engine`].
 pub struct Scorer<'a> {
@@ -77,6 +80,25 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// Either is empty, or has ids that the model does not have.
     pub fn likelihood(&mut self, context: &[u32], continuation: &[u32]) -> Result<Likelihood, EngineError> {
-        score::likelihood(&mut self.subject(), context, continuation)
+        let mut found = None;
+        self.likelihoods(&[Pair { context, continuation }], &mut |_, likelihood| {
+            found = Some(likelihood);
+            ControlFlow::Continue(())
+        })?;
+        Ok(found.expect("one answer for each pair"))
+    }
+
+    /// [`Scorer::likelihood`] of many at once, each told with its place in `pairs` as soon as it is known, in no certain order; breaking
+    /// stops. Pairs that begin alike are computed once as far as they do. Each answer is the one that it would have alone, bit for bit
+    /// on a CPU.
+    ///
+    /// # Errors
+    /// As [`Scorer::likelihood`], before anything is computed; or what went wrong in the model.
+    pub fn likelihoods(
+        &mut self,
+        pairs: &[Pair<'_>],
+        answer: &mut dyn FnMut(usize, Likelihood) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        likelihoods(&mut self.subject(), pairs, answer)
     }
 }

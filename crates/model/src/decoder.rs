@@ -18,7 +18,7 @@ use gptneo_device::{
 };
 
 use crate::config::{Config, Position, Residual};
-use crate::language_model::{AdapterId, Input, ModelError, Run, SequenceId, Spec, Want};
+use crate::language_model::{AdapterId, Input, ModelError, Run, SequenceId, Spec};
 use crate::pages::{PageCopy, Pages};
 use crate::probe::Probe;
 use crate::weights::{Layer, Linear, Weights};
@@ -268,8 +268,7 @@ impl<D: Device> Decoder<D> {
                     }
                     piece.positions.push((held + i) as u32);
                     piece.sequences.push(member);
-                    let last = *done + i + 1 == lens[*run];
-                    if want == Want::All || (want == Want::Last && last) {
+                    if *done + i >= lens[*run] - want.rows(lens[*run]) {
                         piece.wanted.push(row as u32);
                     }
                 }

@@ -67,8 +67,22 @@ pub enum Want {
     Nothing,
     /// The last.
     Last,
+    /// So many at the end.
+    Tail(usize),
     /// Every one.
     All,
+}
+
+impl Want {
+    /// After how many tokens at the end of a run of `len` logits are wanted.
+    pub fn rows(self, len: usize) -> usize {
+        match self {
+            Want::Nothing => 0,
+            Want::Last => len.min(1),
+            Want::Tail(rows) => len.min(rows),
+            Want::All => len,
+        }
+    }
 }
 
 /// Tokens appended to one sequence in one step.

@@ -6,6 +6,7 @@ mod beams;
 mod classifying;
 mod generating;
 mod golden;
+mod likelihoods;
 mod rails;
 mod scoring;
 mod simulation;

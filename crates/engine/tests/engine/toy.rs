@@ -10,7 +10,7 @@ use gptneo_engine::{Engine, Generation, Request, Sampling};
 use gptneo_model::probe::Probe;
 use gptneo_model::{
     Adapter, AdapterId, AdapterSettings, Classifier, Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec,
-    Want, shapes,
+    shapes,
 };
 use gptneo_text::Tokenizer;
 
@@ -393,7 +393,7 @@ impl LanguageModel for Toy {
                     held.pages[at / self.page] = page;
                 }
                 held.tokens.push(token);
-                if run.want == Want::All || (run.want == Want::Last && index + 1 == tokens.len()) {
+                if index >= tokens.len() - run.want.rows(tokens.len()) {
                     let mut row = (self.law)(&held.tokens);
                     row.rotate_right(held.adapter.map_or(0, |adapter| self.turn(adapter).expect("in use")));
                     logits.extend(row);
