@@ -1,5 +1,6 @@
 //! The front door: one request at a time, and scores.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,9 +12,12 @@ use crate::generation::{Generation, Piece};
 use crate::likelihoods::Likelihood;
 use crate::rail::Rail;
 use crate::request::Request;
-use crate::scheduler::{Event, Scheduler, SchedulerOptions};
+use crate::scheduler::{Event, Scheduler, SchedulerOptions, Ticket};
 use crate::score::Score;
 use crate::scorer::Scorer;
+
+/// Requests of [`Engine::generate_many`] that are served or wait at once.
+const IN_FLIGHT: usize = 128;
 
 /// A model, its tokenizer and the rails that every request passes.
 pub struct Engine {
@@ -54,6 +58,11 @@ impl Engine {
         self.scheduler.tokenizer()
     }
 
+    /// The token that stands before everything: the model's BOS, else its EOS.
+    pub fn beginning(&self) -> Option<u32> {
+        self.scheduler.beginning()
+    }
+
     /// Hands over to continuous batching.
     pub fn into_scheduler(self) -> Scheduler {
         self.scheduler
@@ -87,6 +96,51 @@ impl Engine {
             }
             if !going {
                 self.scheduler.cancel(ticket);
+            }
+        }
+    }
+
+    /// Serves many requests at once, and tells `done` of each, by its place among them, when all its samples have ended, in no certain
+    /// order; breaking calls off the rest.
+    ///
+    /// # Errors
+    /// What is wrong with the first request that is; those before it are called off.
+    pub fn generate_many(
+        &mut self,
+        requests: impl IntoIterator<Item = Request>,
+        done: &mut dyn FnMut(usize, Result<Vec<Generation>, EngineError>) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let mut requests = requests.into_iter().enumerate();
+        let mut live: BTreeMap<Ticket, (usize, Vec<Generation>)> = BTreeMap::new();
+        let mut outcome = Ok(());
+        let mut going = true;
+        loop {
+            while going && live.len() < IN_FLIGHT {
+                let Some((place, request)) = requests.next() else { break };
+                match self.scheduler.submit(request) {
+                    Ok(ticket) => drop(live.insert(ticket, (place, Vec::new()))),
+                    Err(error) => (going, outcome) = (false, Err(error.into())),
+                }
+            }
+            if !going {
+                live.keys().for_each(|&ticket| self.scheduler.cancel(ticket));
+            }
+            if live.is_empty() {
+                return outcome;
+            }
+            for (ticket, event) in self.scheduler.step() {
+                let ended = match event {
+                    Event::Piece(_) => continue,
+                    Event::Finished(generation) => {
+                        live.entry(ticket).and_modify(|(_, finished)| finished.push(generation));
+                        continue;
+                    }
+                    Event::Failed(error) => Err(error),
+                    Event::Done => Ok(()),
+                };
+                let Some((place, mut finished)) = live.remove(&ticket) else { continue };
+                finished.sort_by_key(|generation| generation.sample);
+                going = going && done(place, ended.map(|()| finished)).is_continue();
             }
         }
     }

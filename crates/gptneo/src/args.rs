@@ -6,6 +6,7 @@
 //! ([`normalise`]).
 
 mod data;
+mod eval;
 mod finetune;
 mod model;
 pub(crate) mod normalise;
@@ -16,6 +17,7 @@ pub(crate) mod values;
 mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
+pub(crate) use eval::{EvalArgs, EvalVerb, MeasureArgs, TasksArgs};
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use runs::{
@@ -44,6 +46,7 @@ Write:
   chat         Talk with a model that was trained to chat
 
 Measure:
+  eval         Tasks of the field, by the reference harness's definitions
   score        Log-probabilities, perplexity and top logits of a text
   tokenize     Text to token ids, and back
   bench        Speed, and its share of what this machine can do
@@ -119,6 +122,8 @@ pub(crate) enum Verb {
     Chat(Box<ChatArgs>),
     /// Log-probabilities, perplexity and top logits of a text; labels, of a classifier
     Score(ScoreArgs),
+    /// Measure a model on tasks of the field, by the reference harness's definitions
+    Eval(Box<EvalArgs>),
     /// Text on standard input to token ids, and back
     Tokenize(TokenizeArgs),
     /// Measure speed, and its share of what this machine can do

@@ -5,6 +5,8 @@ use gptneo_corpus::CorpusError;
 use gptneo_device::DeviceError;
 use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
+use gptneo_eval::EvalError;
+use gptneo_eval::data::DataError;
 use gptneo_hub::HubError;
 use gptneo_model::training::TrainError as NetworkError;
 use gptneo_model::{AdapterError, LoadError, ModelError};
@@ -159,6 +161,25 @@ impl From<CorpusError> for Failure {
             CorpusError::Setting { .. } => Kind::Usage,
             CorpusError::Source { .. } | CorpusError::NoDocuments { .. } => Kind::BadFile,
             _ => Kind::Io,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<EvalError> for Failure {
+    fn from(error: EvalError) -> Self {
+        let kind = match error {
+            EvalError::Engine(error) => return error.into(),
+            EvalError::Interrupted => Kind::Interrupted,
+            EvalError::Definition { .. } | EvalError::Document { .. } | EvalError::Cache { .. } => Kind::BadFile,
+            EvalError::DefinedTwice { .. } | EvalError::Circular { .. } | EvalError::Results { .. } => Kind::BadFile,
+            EvalError::Data { ref error, .. } => match error {
+                DataError::Definition { .. } => Kind::Usage,
+                DataError::Missing { .. } | DataError::Read { .. } | DataError::Hub { .. } => Kind::Io,
+                _ => Kind::BadFile,
+            },
+            EvalError::Io { .. } => Kind::Io,
+            _ => Kind::Usage,
         };
         Failure::because(kind, &error)
     }

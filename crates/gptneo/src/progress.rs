@@ -18,6 +18,8 @@ pub(crate) enum Unit {
     Parameters,
     /// Tokens.
     Tokens,
+    /// Requests of a model.
+    Requests,
 }
 
 impl Unit {
@@ -28,7 +30,7 @@ impl Unit {
                 "{msg:16!} {bar:20} {decimal_bytes:>9}/{decimal_total_bytes:9} {decimal_bytes_per_sec:>11}  {eta:>4}"
             }
             Unit::Parameters => "{msg:16!} {bar:20} {percent:>3} %  {eta:>4}",
-            Unit::Tokens => "{msg:16!} {bar:20} {human_pos:>9}/{human_len:9} {per_sec:>11}  {eta:>4}",
+            Unit::Tokens | Unit::Requests => "{msg:16!} {bar:20} {human_pos:>9}/{human_len:9} {per_sec:>11}  {eta:>4}",
         }
     }
 }
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_template_is_one() {
-        for unit in [Unit::Bytes, Unit::Parameters, Unit::Tokens] {
+        for unit in [Unit::Bytes, Unit::Parameters, Unit::Tokens, Unit::Requests] {
             assert!(ProgressStyle::with_template(unit.template()).is_ok(), "{unit:?}");
         }
     }

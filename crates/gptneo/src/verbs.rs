@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod data;
 mod doctor;
+mod eval;
 mod finetune;
 mod list;
 mod pull;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
         Verb::Tokenize(args) => tokenize::run(&args, &world),
         Verb::Train(args) => train::run(&args, &world),
         Verb::Finetune(args) => finetune::run(&args, &world),
+        Verb::Eval(args) => eval::run(&args, &world),
         Verb::Bench(args) => bench::run(&args, &world),
         Verb::Data(args) => data::run(&args, &world),
         Verb::Runs(args) => runs::run(&args, &world),

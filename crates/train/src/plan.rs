@@ -11,6 +11,8 @@ use crate::recipe::{AdapterRecipe, Recipe};
 
 /// What the program itself takes: code, tokenizer, shards at hand, the threads' stacks, and what is lost to whole huge pages.
 const OVERHEAD: u64 = 48_000_000;
+/// What drawing a sample takes beside weights and cache: the decoder's activations, and what is lost to whole huge pages.
+const DRAWING: u64 = 12_000_000;
 
 /// Bytes that one rank takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +87,7 @@ pub fn plan<D: TrainDevice>(
     };
     // Weights copied from the network, the engine's own, and its cache of one sequence.
     let cache = 8 * (config.layers() * config.width * config.positions) as u64;
-    let samples = if recipe.sample.every > 0 { 2 * network.weights + cache } else { 0 };
+    let samples = if recipe.sample.every > 0 { 2 * network.weights + cache + DRAWING } else { 0 };
     // Of gradients that are on their way between ranks: what is sent, and the sums that come back.
     let sums = if ranks > 1 { 8 * layout.trained() as u64 } else { 0 };
     // A sample waits until the last save is done.

@@ -231,6 +231,16 @@ pub(crate) fn sequences(text: &str) -> Result<usize, String> {
     whole(text, 1, 4096, "sequences")
 }
 
+/// Examples before a document.
+pub(crate) fn examples(text: &str) -> Result<usize, String> {
+    whole(text, 0, 1000, "examples")
+}
+
+/// Resamples of a bootstrap.
+pub(crate) fn resamples(text: &str) -> Result<usize, String> {
+    whole(text, 0, 10_000_000, "resamples")
+}
+
 /// A seed.
 pub(crate) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))

@@ -1,0 +1,117 @@
+//! What a model is asked, and what it answers.
+
+use serde_json::{Value, json};
+
+use crate::definition::Generating;
+
+/// One thing asked of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    /// How likely a continuation is.
+    Likelihood {
+        /// What is given; may be empty.
+        context: String,
+        /// What is scored.
+        continuation: String,
+    },
+    /// How likely a whole text is.
+    Rolling {
+        /// The text.
+        text: String,
+    },
+    /// To go on.
+    Generate {
+        /// The prompt.
+        context: String,
+        /// How.
+        generating: Generating,
+        /// Which of several, where they are drawn.
+        sample: usize,
+    },
+}
+
+impl Request {
+    /// Its arguments, as samples hold them.
+    pub(crate) fn arguments(&self) -> Value {
+        match self {
+            Self::Likelihood { context, continuation } => json!([context, continuation]),
+            Self::Rolling { text } => json!([text]),
+            Self::Generate { context, generating, .. } => json!([context, {
+                "until": generating.until,
+                "max_gen_toks": generating.max_tokens,
+                "do_sample": generating.temperature > 0.0,
+                "temperature": generating.temperature,
+                "top_p": generating.top_p,
+                "top_k": generating.top_k,
+            }]),
+        }
+    }
+
+    /// What names it among all requests.
+    pub(crate) fn key(&self) -> String {
+        let kind = match self {
+            Self::Likelihood { .. } => json!("loglikelihood"),
+            Self::Rolling { .. } => json!("loglikelihood_rolling"),
+            Self::Generate { sample, .. } => json!(["generate_until", sample]),
+        };
+        crate::hash(json!([kind, self.arguments()]).to_string().as_bytes())
+    }
+
+    /// A number that depends on all of it.
+    pub(crate) fn number(&self) -> u64 {
+        self.key().bytes().fold(0, |number: u64, digit| number.rotate_left(5) ^ u64::from(digit))
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// Of a likelihood.
+    Likelihood {
+        /// Summed, in nats.
+        logprob: f64,
+        /// Whether every token is the likeliest.
+        greedy: bool,
+    },
+    /// Of a whole text, in nats.
+    Rolling(f64),
+    /// Generated.
+    Text(String),
+}
+
+impl Answer {
+    /// The log-likelihood.
+    pub(crate) fn logprob(&self) -> Option<f64> {
+        match self {
+            Self::Likelihood { logprob, .. } | Self::Rolling(logprob) => Some(*logprob),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// As samples hold it: the harness writes numbers as text.
+    pub(crate) fn json(&self) -> Value {
+        match self {
+            Self::Likelihood { logprob, greedy } => {
+                json!([crate::python::float_repr(*logprob), if *greedy { "True" } else { "False" }])
+            }
+            Self::Rolling(logprob) => json!(crate::python::float_repr(*logprob)),
+            Self::Text(text) => json!(text),
+        }
+    }
+}
+
+/// The place of the largest, the first of equal ones.
+pub(crate) fn largest(numbers: &[f64]) -> usize {
+    let mut best = 0;
+    for (at, number) in numbers.iter().enumerate() {
+        if *number > numbers[best] {
+            best = at;
+        }
+    }
+    best
+}

@@ -1,0 +1,182 @@
+//! Rows, put together of columns.
+//!
+//! Each column gives, place by place, a value or how far down the tree there is something, and which list it goes on with.
+//! The first leaf below a node says whether the node is there and how many items a list has; the others must agree.
+
+use serde_json::{Map, Value};
+
+use crate::data::error::{Flaw, Said, damaged, unsupported};
+use crate::data::float;
+use crate::data::limits::Budget;
+use crate::data::moment;
+use crate::data::parquet::decode::Scalar;
+use crate::data::parquet::footer::RowGroup;
+use crate::data::parquet::page::{Page, Pages};
+use crate::data::parquet::schema::{Columns, Leaf, Meaning, Node, Shape, Stored};
+use crate::data::reading::Row;
+
+/// A group of rows, as it is read.
+pub(crate) struct Group<'a> {
+    columns: &'a Columns,
+    cursors: Vec<Cursor<'a>>,
+    left: usize,
+}
+
+/// A column, at some place of some page.
+struct Cursor<'a> {
+    pages: Pages<'a>,
+    leaf: Leaf,
+    page: Option<Page>,
+    place: usize,
+    value: usize,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn open(file: &'a [u8], columns: &'a Columns, group: &RowGroup) -> Said<Self> {
+        if group.chunks.len() != columns.leaves.len() {
+            let (found, wanted) = (group.chunks.len(), columns.leaves.len());
+            return Err(damaged(format!("a group of rows has {found} columns and the table {wanted}")));
+        }
+        let cursor =
+            |(chunk, &leaf)| Cursor { pages: Pages::new(file, chunk, leaf), leaf, page: None, place: 0, value: 0 };
+        let cursors = group.chunks.iter().zip(&columns.leaves).map(cursor).collect();
+        Ok(Group { columns, cursors, left: group.rows })
+    }
+
+    /// The next row; `None` after the last, when every column has to be at its end.
+    pub(crate) fn next_row(&mut self, budget: &mut Budget<'_>) -> Said<Option<Row>> {
+        if self.left == 0 {
+            for cursor in &mut self.cursors {
+                if cursor.peek(budget)?.is_some() {
+                    return Err(damaged("a column has more values than there are rows"));
+                }
+            }
+            return Ok(None);
+        }
+        self.left -= 1;
+        let mut row = Row::new();
+        for node in &self.columns.fields {
+            budget.text(node.name.len())?;
+            let value = self.value(node, budget, 1).map_err(|flaw| flaw.of_column(&node.name))?;
+            row.insert(node.name.clone(), value);
+        }
+        for cursor in &mut self.cursors {
+            if cursor.peek(budget)?.is_some_and(|(repeats, _)| repeats > 0) {
+                return Err(disagree());
+            }
+        }
+        Ok(Some(row))
+    }
+
+    /// The value of a node, `depth` lists and objects deep.
+    fn value(&mut self, node: &Node, budget: &mut Budget<'_>, depth: usize) -> Said<Value> {
+        budget.values(1)?;
+        let defined = self.defined(node, budget)?;
+        if node.optional.is_some_and(|there| defined < there) {
+            self.pass(node, budget)?;
+            return Ok(Value::Null);
+        }
+        match &node.shape {
+            Shape::Leaf => self.cursor(node.first)?.take(budget),
+            Shape::Struct(parts) => {
+                budget.depth(depth + 1)?;
+                let mut fields = Map::new();
+                for part in parts {
+                    budget.text(part.name.len())?;
+                    let value = self.value(part, budget, depth + 1).map_err(|flaw| flaw.of_column(&part.name))?;
+                    if fields.insert(part.name.clone(), value).is_some() {
+                        return Err(unsupported("two parts of it have one name"));
+                    }
+                }
+                Ok(Value::Object(fields))
+            }
+            Shape::List { repeats, defined: there, item } => {
+                budget.depth(depth + 1)?;
+                let mut items = Vec::new();
+                if defined < *there {
+                    self.pass(node, budget)?;
+                    return Ok(Value::Array(items));
+                }
+                loop {
+                    items.push(self.value(item, budget, depth + 1)?);
+                    // Whatever goes on with an inner list was taken with it.
+                    let next = self.cursor(node.first)?.peek(budget)?;
+                    if next.is_none_or(|(level, _)| level != *repeats) {
+                        return Ok(Value::Array(items));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How deep the next place of a node's first leaf is defined.
+    fn defined(&mut self, node: &Node, budget: &mut Budget<'_>) -> Said<u16> {
+        let next = self.cursor(node.first)?.peek(budget)?;
+        next.map(|(_, defined)| defined).ok_or_else(|| damaged("it has fewer values than there are rows"))
+    }
+
+    /// Passes over the one place that all leaves have for what is not there.
+    fn pass(&mut self, node: &Node, budget: &mut Budget<'_>) -> Said<()> {
+        for leaf in node.first..node.end {
+            let cursor = self.cursor(leaf)?;
+            match cursor.peek(budget)? {
+                Some((_, defined)) if defined < cursor.leaf.defined => cursor.place += 1,
+                _ => return Err(disagree()),
+            }
+        }
+        Ok(())
+    }
+
+    fn cursor(&mut self, leaf: usize) -> Said<&mut Cursor<'a>> {
+        self.cursors.get_mut(leaf).ok_or_else(disagree)
+    }
+}
+
+fn disagree() -> Flaw {
+    damaged("its columns disagree on where lists and objects begin and end")
+}
+
+impl Cursor<'_> {
+    /// The list that the next place goes on with, and how deep it is defined; `None` after the last.
+    fn peek(&mut self, budget: &mut Budget<'_>) -> Said<Option<(u16, u16)>> {
+        if self.page.as_ref().is_none_or(|page| self.place >= page.len) {
+            self.page = self.pages.next_page(budget)?;
+            (self.place, self.value) = (0, 0);
+        }
+        Ok(self.page.as_ref().map(|page| {
+            let level = |levels: &[u32], all: u16| levels.get(self.place).map_or(all, |&level| level as u16);
+            (level(&page.repeats, 0), level(&page.defined, self.leaf.defined))
+        }))
+    }
+
+    /// The value at the next place, which has one.
+    fn take(&mut self, budget: &mut Budget<'_>) -> Said<Value> {
+        match self.peek(budget)? {
+            Some((_, defined)) if defined == self.leaf.defined => {}
+            _ => return Err(disagree()),
+        }
+        let page = self.page.as_ref().ok_or_else(disagree)?;
+        let scalar = page.values.at(self.value).ok_or_else(|| damaged("its dictionary is too short"))?;
+        self.place += 1;
+        self.value += 1;
+        read(scalar, self.leaf.meaning, self.leaf.stored == Stored::Int32, budget)
+    }
+}
+
+fn read(scalar: Scalar<'_>, meaning: Meaning, is_32_bits: bool, budget: &mut Budget<'_>) -> Said<Value> {
+    Ok(match (scalar, meaning) {
+        (Scalar::Bool(value), _) => Value::Bool(value),
+        (Scalar::Whole(value), Meaning::Unsigned) if is_32_bits => (value as u32).into(),
+        (Scalar::Whole(value), Meaning::Unsigned) => value.cast_unsigned().into(),
+        (Scalar::Whole(days), Meaning::Days) => Value::String(moment::date(days)?),
+        (Scalar::Whole(units), Meaning::Moment { per_second }) => Value::String(moment::timestamp(units, per_second)?),
+        (Scalar::Whole(value), _) => value.into(),
+        (Scalar::Float(value), _) => float::value(value),
+        (Scalar::Bytes(&[low, high]), Meaning::Half) => float::value(float::half(u16::from_le_bytes([low, high]))),
+        (Scalar::Bytes(text), _) => {
+            budget.text(text.len())?;
+            let text = std::str::from_utf8(text).map_err(|_| unsupported("it holds bytes that are not UTF-8 text"))?;
+            Value::String(text.to_owned())
+        }
+    })
+}

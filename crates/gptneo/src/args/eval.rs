@@ -1,0 +1,134 @@
+//! Flags of `gptneo eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use gptneo_eval::Limit;
+
+use super::model::{HubArgs, MachineArgs, ModelArgs};
+use super::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  gptneo eval -m EleutherAI/gpt-neo-125m --tasks lambada_openai,hellaswag
+  gptneo eval -m ./model --tasks arc_easy --num-fewshot 5 --limit 200 --data ./data
+  gptneo eval -m ./model --tasks 'pile_*' --output-path results --log-samples
+  gptneo eval tasks super";
+
+/// `gptneo eval`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(crate) struct EvalArgs {
+    /// What to do, if it is not to measure a model
+    #[command(subcommand)]
+    pub(crate) verb: Option<EvalVerb>,
+
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// What `gptneo eval` does beside measuring.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalVerb {
+    /// The tasks, groups and tags there are
+    Tasks(TasksArgs),
+}
+
+/// `gptneo eval tasks`.
+#[derive(Debug, Args)]
+pub(crate) struct TasksArgs {
+    /// Only names that contain this
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+
+    /// Also the definitions in this folder or file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) include_path: Vec<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measuring a model.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// A tokenizer for a model that has none, as a folder
+    #[arg(long, value_name = "DIR", help_heading = "Model")]
+    pub(crate) tokenizer: Option<PathBuf>,
+
+    /// Tasks, groups and tags, with `*` and `?` as in a shell: lambada_openai,arc_*
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Tasks")]
+    pub(crate) tasks: Vec<String>,
+
+    /// A folder or a file of task definitions of your own
+    #[arg(long, value_name = "PATH", help_heading = "Tasks")]
+    pub(crate) include_path: Vec<PathBuf>,
+
+    /// A folder to look for data sets in, before the hub
+    #[arg(long, value_name = "DIR", help_heading = "Tasks")]
+    pub(crate) data: Vec<PathBuf>,
+
+    /// Examples before each document [default: as a task is defined]
+    #[arg(long, alias = "num_fewshot", value_name = "K", value_parser = values::examples, help_heading = "Tasks")]
+    pub(crate) num_fewshot: Option<usize>,
+
+    /// Only the first N documents of each task; below 1, that part of them
+    #[arg(short = 'L', long, value_name = "N", value_parser = limit, help_heading = "Tasks")]
+    pub(crate) limit: Option<Limit>,
+
+    /// Measure this split in place of the task's own
+    #[arg(long, value_name = "NAME", help_heading = "Tasks")]
+    pub(crate) split: Option<String>,
+
+    /// Draw examples from this split in place of the task's own
+    #[arg(long, value_name = "NAME", help_heading = "Tasks")]
+    pub(crate) fewshot_split: Option<String>,
+
+    /// What examples, and text where a task draws it, are drawn with
+    #[arg(long, value_name = "N", value_parser = values::seed, default_value_t = 1234, help_heading = "Tasks")]
+    pub(crate) seed: u64,
+
+    /// Of generating tasks: max_gen_toks=N
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', help_heading = "Tasks")]
+    pub(crate) gen_kwargs: Vec<String>,
+
+    /// Resamples behind a standard error that has no formula; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = values::resamples, help_heading = "Tasks")]
+    pub(crate) bootstrap_iters: usize,
+
+    /// Keep answers in this file, and go on from those in it
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) use_cache: Option<PathBuf>,
+
+    /// Write results, a page and, with --log-samples, samples into this folder
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub(crate) output_path: Option<PathBuf>,
+
+    /// Also write every document with its requests, answers and measures
+    #[arg(long, requires = "output_path", help_heading = "Output")]
+    pub(crate) log_samples: bool,
+
+    /// Print the results as one JSON object
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if let Ok(count) = text.parse::<usize>() {
+        return if count > 0 { Ok(Limit::Count(count)) } else { Err("at least one document must be left".to_owned()) };
+    }
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 1.0 => Ok(Limit::Share(share)),
+        _ => Err("must be a number of documents, or a part of them between 0 and 1".to_owned()),
+    }
+}

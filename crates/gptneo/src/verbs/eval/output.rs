@@ -1,0 +1,130 @@
+//! What an evaluation leaves: a table, JSON, files.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use gptneo_eval::{About, Outcome, Score, file_name, results, samples};
+
+use crate::args::MeasureArgs;
+use crate::failure::Failure;
+use crate::terminal;
+
+pub(crate) fn tell(args: &MeasureArgs, outcome: &Outcome, about: &About) -> Result<(), Failure> {
+    let found = results(outcome, about);
+    if let Some(folder) = &args.output_path {
+        let folder = folder.join(file_name(&about.model));
+        fs::create_dir_all(&folder).map_err(|error| Failure::io("cannot make", &folder, &error))?;
+        let stamp = stamp(about.began);
+        let path = folder.join(format!("results_{stamp}.json"));
+        write(&path, &mut |out| {
+            serde_json::to_writer_pretty(&mut *out, &found)?;
+            out.write_all(b"\n")
+        })?;
+        if args.log_samples {
+            for task in &outcome.tasks {
+                let path = folder.join(format!("samples_{}_{stamp}.jsonl", file_name(task.task.name())));
+                write(&path, &mut |out| samples(task).try_for_each(|sample| writeln!(out, "{sample}")))?;
+            }
+        }
+        terminal::say(&format!("{}", path.display()));
+    }
+    for task in &outcome.tasks {
+        for note in &task.notes {
+            terminal::warn(&format!("{}: {note}", task.task.name()));
+        }
+    }
+    if args.json { terminal::json(&found) } else { terminal::line(&table(outcome, about)) }
+}
+
+/// Writes a file beside its place and moves it there when it is whole.
+fn write(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    let beside = PathBuf::from(format!("{}.part", path.display()));
+    let failed = |error: std::io::Error| Failure::io("cannot write", path, &error);
+    let mut out = BufWriter::new(fs::File::create(&beside).map_err(failed)?);
+    fill(&mut out).map_err(failed)?;
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)
+}
+
+/// The table that people read.
+fn table(outcome: &Outcome, about: &About) -> String {
+    let heading = ["task", "n-shot", "filter", "metric", "", "value", "±", "n"].map(str::to_owned).to_vec();
+    let mut rows = vec![heading];
+    let row = |name: String, shots: String, score: &Score| {
+        let better = if score.higher_is_better { "↑" } else { "↓" }.to_owned();
+        let error = score.standard_error.map_or_else(|| "-".to_owned(), |error| shown(error));
+        vec![
+            name,
+            shots,
+            score.filter.clone(),
+            score.metric.clone(),
+            better,
+            shown(score.value),
+            error,
+            score.count.to_string(),
+        ]
+    };
+    for group in &outcome.groups {
+        rows.extend(
+            group.scores.iter().map(|score| row(format!("{} (group)", group.group.name()), String::new(), score)),
+        );
+    }
+    for task in &outcome.tasks {
+        for (at, score) in task.scores.iter().enumerate() {
+            let first = |text: String| if at == 0 { text } else { String::new() };
+            rows.push(row(first(task.task.name().to_owned()), first(task.num_fewshot.to_string()), score));
+        }
+    }
+    let mut text = terminal::columns(&rows, &[false, true, false, false, false, true, true, true]);
+    let detail = |name: &str| about.model_details.get(name).and_then(|value| value.as_str()).unwrap_or("?");
+    text += &format!(
+        "\n{}: weights {}, cache {}; {:.1} s",
+        about.model,
+        detail("model_dtype"),
+        detail("cache_dtype_k"),
+        about.seconds
+    );
+    for task in &outcome.tasks {
+        let source = &task.source;
+        let part =
+            if task.measured < task.documents { format!("the first {} of ", task.measured) } else { String::new() };
+        text += &format!("\n{}: {part}{} documents of {}", task.task.name(), task.documents, source.split);
+        if let Some(protocol) = task.task.protocol() {
+            text += &format!("; {protocol}");
+        }
+    }
+    text
+}
+
+fn shown(value: f64) -> String {
+    if value.abs() < 1e6 { format!("{value:.4}") } else { format!("{value:.3e}") }
+}
+
+/// A moment as file names have it: 2026-11-27T20-00-00.
+fn stamp(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days since 1970 to a date (Hinnant's algorithm for the proleptic Gregorian calendar).
+    let z = days + 719_468;
+    let (era, day) = (z / 146_097, z % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = (year + era * 400 + u64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
+    format!("{year:04}-{month:02}-{date:02}T{:02}-{:02}-{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stamp;
+
+    #[test]
+    fn moments_are_dates() {
+        assert_eq!(stamp(0.0), "1970-01-01T00-00-00");
+        assert_eq!(stamp(951_782_400.0), "2000-02-29T00-00-00");
+        assert_eq!(stamp(1_795_809_599.0), "2026-11-27T19-59-59");
+    }
+}
