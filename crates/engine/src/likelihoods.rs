@@ -9,7 +9,8 @@
 
 use std::ops::{ControlFlow, Range};
 
-use gptneo_model::{LanguageModel, Run, SequenceId, Want};
+use gptneo_device::PAGE;
+use gptneo_model::{LanguageModel, ModelError, Run, SequenceId, Want};
 
 use crate::error::EngineError;
 use crate::logits;
@@ -42,6 +43,11 @@ pub struct Likelihood {
     pub greedy: bool,
 }
 
+impl Likelihood {
+    /// Of no tokens.
+    const NOTHING: Self = Self { logprob: 0.0, greedy: true };
+}
+
 /// A pair as the model reads it.
 struct Question {
     /// Its place among the pairs.
@@ -59,7 +65,7 @@ impl Question {
         let mut tokens = [pair.context, pair.continuation].concat();
         tokens.drain(..tokens.len().saturating_sub(positions + 1));
         let first = (tokens.len() - 1).saturating_sub(pair.continuation.len());
-        Self { index, tokens, first, found: Likelihood { logprob: 0.0, greedy: true } }
+        Self { index, tokens, first, found: Likelihood::NOTHING }
     }
 
     /// What the model is given: the last token is only predicted.
@@ -98,36 +104,47 @@ pub(crate) fn likelihoods(
     let mut questions: Vec<Question> =
         pairs.iter().enumerate().map(|(index, pair)| Question::new(index, pair, positions)).collect();
     questions.sort_by(|a, b| a.input().cmp(b.input()).then(a.index.cmp(&b.index)));
-    let mut rest = &mut questions[..];
-    while !rest.is_empty() {
-        let (batch, later) = rest.split_at_mut(batch(subject.model, rest));
+    let mut most = BATCH_PAIRS;
+    let mut at = 0;
+    while at < questions.len() {
+        let count = batch(subject.model, &questions[at..], most);
+        let batch = &mut questions[at..at + count];
         let mut held = Vec::new();
         let outcome = pass_through(subject, batch, &mut held);
         held.drain(..).for_each(|sequence| subject.model.close(sequence));
-        outcome?;
+        match outcome {
+            // Room is only estimated: with half as many there is more of it.
+            Err(EngineError::Model(error)) if count > 1 && matches!(*error, ModelError::CacheFull { .. }) => {
+                most = count / 2;
+                batch.iter_mut().for_each(|question| question.found = Likelihood::NOTHING);
+                continue;
+            }
+            outcome => outcome?,
+        }
         for question in batch {
             if answer(question.index, question.found).is_break() {
                 return Ok(());
             }
         }
-        rest = later;
+        at += count;
     }
     Ok(())
 }
 
-/// How many of the questions are answered at once: what the cache has room for even if nothing were shared.
-fn batch(model: &dyn LanguageModel, questions: &[Question]) -> usize {
+/// How many of the questions are answered at once, at most `most`: what the cache has room for even if nothing were shared, and a page is
+/// copied for each.
+fn batch(model: &dyn LanguageModel, questions: &[Question], most: usize) -> usize {
     let mut tokens = 0;
     let mut growth = Vec::new();
-    for (at, question) in questions.iter().enumerate().take(BATCH_PAIRS) {
+    for (at, question) in questions.iter().enumerate().take(most) {
         let shared = if at == 0 { 0 } else { common(questions[at - 1].input(), question.input()) };
         tokens += question.input().len() - shared;
-        growth.push((None, question.input().len()));
+        growth.push((None, question.input().len() + PAGE));
         if at > 0 && (tokens > BATCH_TOKENS || !model.fits(&growth)) {
             return at;
         }
     }
-    questions.len().min(BATCH_PAIRS)
+    questions.len().min(most)
 }
 
 /// Level by level; sequences that are open stand in `held`.

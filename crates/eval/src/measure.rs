@@ -89,7 +89,10 @@ fn choices(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, Str
         conditional.iter().zip(&case.choices).map(|(l, choice)| l / length(choice) as f64).collect()
     };
     let gold = gold(case);
-    let one = gold.first().map_or(-100, |&at| at as i64);
+    // The harness warns of this and counts the document as wrong.
+    let one = *gold.first().ok_or_else(|| {
+        format!("the right answer is {}, which is none of the {count} choices", python::repr(&case.target))
+    })?;
     let right = |at: usize| flag(gold.contains(&at));
     let best = largest(conditional);
     let mut found = Vec::new();
@@ -110,15 +113,9 @@ fn choices(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, Str
                 let greedy = |&at: &usize| matches!(answers[at], Answer::Likelihood { greedy: true, .. });
                 Measure::Number(flag(gold.iter().any(greedy)))
             }
-            "f1" | "mcc" => Measure::Labels { gold: one, predicted: best as i64 },
-            "brier_score" => {
-                let gold = *gold.first().ok_or("the right answer is no choice")?;
-                Measure::Distribution { gold, probabilities: softmax(conditional) }
-            }
-            "likelihood" => {
-                let gold = *gold.first().ok_or("the right answer is no choice")?;
-                Measure::Number(softmax(conditional)[gold])
-            }
+            "f1" | "mcc" => Measure::Labels { gold: one as i64, predicted: best as i64 },
+            "brier_score" => Measure::Distribution { gold: one, probabilities: softmax(conditional) },
+            "likelihood" => Measure::Number(softmax(conditional)[one]),
             "acc_all" => continue,
             other => return Err(format!("the metric `{other}` is not of choices")),
         };

@@ -8,6 +8,8 @@
 mod adapters;
 #[path = "bad_input/configs.rs"]
 mod configs;
+#[path = "bad_input/evaluations.rs"]
+mod evaluations;
 #[path = "bad_input/flags.rs"]
 mod flags;
 #[path = "bad_input/ggufs.rs"]
@@ -119,6 +121,7 @@ fn every_wrong_input_has_its_message_and_its_code() {
     ggufs::add(&mut table);
     tokenizers::add(&mut table);
     adapters::add(&mut table);
+    evaluations::add(&mut table);
 
     let total = table.cases.len();
     assert!(total >= 150, "the table has {total} cases, and promises 150");

@@ -8,6 +8,8 @@ mod chat;
 mod classifiers;
 #[path = "verbs/data.rs"]
 mod data;
+#[path = "verbs/evaluate.rs"]
+mod evaluate;
 #[path = "verbs/files.rs"]
 mod files;
 #[path = "verbs/front.rs"]

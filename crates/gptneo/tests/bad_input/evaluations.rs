@@ -1,0 +1,110 @@
+//! Evaluations: names, definitions, data and flags that cannot be used.
+
+use super::Table;
+use super::runner::Program;
+
+pub(super) fn add(table: &mut Table) {
+    let model = table.model();
+    let eval = |args: &[&str]| {
+        let program = Program::new(["eval", "--offline", "-m"]).arg(&model);
+        args.iter().fold(program, |program, arg| program.arg(*arg))
+    };
+    table.add("no task", eval(&[]), 2, "no task is named");
+    table.add("a task nobody knows", eval(&["--tasks", "lambda_openai"]), 2, "near are lambada_openai");
+    table.add("a pattern of none", eval(&["--tasks", "zz*"]), 2, "there is no task");
+    table.add("a set nowhere", eval(&["--tasks", "mathqa"]), 3, "regisss/math_qa");
+    table.add("data in no folder", eval(&["--tasks", "piqa", "--data", "./nowhere"]), 3, "nowhere");
+    table.add("a limit of none", eval(&["--tasks", "piqa", "--limit", "0"]), 2, "at least one document");
+    table.add("a limit that is none", eval(&["--tasks", "piqa", "--limit", "ten"]), 2, "number of documents");
+    table.add("a negative limit", eval(&["--tasks", "piqa", "--limit", "-3"]), 2, "number of documents");
+    table.add("examples that are no number", eval(&["--tasks", "piqa", "--num-fewshot", "few"]), 2, "--num-fewshot");
+    table.add("too many examples", eval(&["--tasks", "piqa", "--num-fewshot", "1001"]), 2, "1000");
+    table.add("a setting nobody knows", eval(&["--tasks", "piqa", "--gen-kwargs", "heat=2"]), 2, "only max_gen_toks");
+    table.add("no tokens", eval(&["--tasks", "piqa", "--gen-kwargs", "max_gen_toks=0"]), 2, "whole number");
+    table.add("samples without a place", eval(&["--tasks", "piqa", "--log-samples"]), 2, "--output-path");
+    table.add("a folder nowhere", eval(&["--tasks", "piqa", "--include-path", "./nowhere"]), 3, "nowhere");
+    let bare = Program::new(["eval", "--tasks", "piqa", "-m", "random:pythia-14m"]);
+    table.add("a model without tokenizer", bare, 2, "--tokenizer");
+    let cache = table.write("answers.jsonl", "hello\n");
+    let own = own(table, "good", "text: '{{text}}'", "{\"text\": \"a\", \"label\": 0}\n");
+    table.add("a cache that is none", own.arg("--use-cache").arg(cache), 4, "no file of answers");
+
+    definitions(table);
+    data(table);
+}
+
+/// A task of one's own, with a definition that ends in `more` and this data.
+fn own(table: &Table, name: &str, more: &str, data: &str) -> Program {
+    let more = more.replace("text: ", "doc_to_text: ");
+    let text = format!(
+        "task: mine\noutput_type: multiple_choice\ntest_split: test\nlocal: {{test: [{{files: {name}.jsonl}}]}}\n\
+         doc_to_choice: ['a', 'b']\ndoc_to_target: label\n{more}\n"
+    );
+    table.write(&format!("{name}.jsonl"), data);
+    evaluated(table, name, &text)
+}
+
+fn evaluated(table: &Table, name: &str, definition: &str) -> Program {
+    let path = table.write(&format!("{name}.yaml"), definition);
+    let program = Program::new(["eval", "--offline", "--tasks", "mine", "-m"]).arg(table.model());
+    program.arg("--include-path").arg(path).arg("--data").arg(table.dir.path())
+}
+
+fn definitions(table: &mut Table) {
+    let good = "{\"text\": \"a\", \"label\": 0}\n";
+    let cases: [(&str, &str, &str); 14] = [
+        ("unknown-field", "text: a\nmetrics_list: []", "`metrics_list` is not known"),
+        ("unknown-metric", "text: a\nmetric_list: [{metric: accuracy}]", "the metric `accuracy` is not known"),
+        ("unknown-aggregation", "text: a\nmetric_list: [{metric: acc, aggregation: sum}]", "aggregation `sum`"),
+        ("no-metrics", "text: a\nmetric_list: []", "`metric_list` is empty"),
+        ("python", "text: !function utils.prompt", "utils.prompt"),
+        ("other-tag", "text: !python a", "only !function is"),
+        ("broken-template", "text: '{{ text'", "is no template"),
+        ("unknown-column", "text: '{{ txt }}'", "document 0 of test"),
+        (
+            "endless-template",
+            "text: '{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}'",
+            "fuel",
+        ),
+        (
+            "broken-filter",
+            "text: a\nfilter_list: [{name: x, filter: [{function: regex, regex_pattern: '('}]}]",
+            "regular",
+        ),
+        ("unknown-filter", "text: a\nfilter_list: [{name: x, filter: [{function: sort}]}]", "filter `sort`"),
+        ("bare-truth", "text: yes\ndescription: no", "quote it"),
+        ("twice", "text: a\ntext: b", "stands twice"),
+        ("half-list", "text: a\nmetric_list: [", "no YAML"),
+    ];
+    for (name, more, says) in cases {
+        let program = own(table, name, more, good);
+        table.add(format!("definition: {name}"), program, 4, says);
+    }
+    let whole: [(&str, &str, &str); 6] = [
+        ("nameless-split", "task: mine\ndoc_to_text: a\ndoc_to_target: b\n", "neither `test_split`"),
+        ("no-text", "task: mine\ntest_split: t\ndoc_to_target: b\n", "`doc_to_text` is missing"),
+        ("wrong-kind", "task: mine\ntest_split: t\noutput_type: guess\n", "`output_type` is one of"),
+        ("a-list", "- task: mine\n", "a definition is a mapping"),
+        ("includes-nothing", "task: mine\ninclude: other.yaml\n", "cannot be included"),
+        ("of-itself", "group: mine\ntask: [mine]\n", "holds itself"),
+    ];
+    for (name, text, says) in whole {
+        let program = evaluated(table, name, text);
+        table.add(format!("definition: {name}"), program, 4, says);
+    }
+}
+
+fn data(table: &mut Table) {
+    let cases: [(&str, &str, &str); 6] = [
+        ("data-none", "", "without a single row"),
+        ("data-text", "hello\n", "line 1"),
+        ("data-cut", "{\"text\": \"a\", \"label\": 0}\n{\"text\": ", "line 2"),
+        ("data-list", "[1, 2]\n", "line 1"),
+        ("data-without-label", "{\"text\": \"a\"}\n", "document 0 of test"),
+        ("data-many-labels", "{\"text\": \"a\", \"label\": 0}\n{\"text\": 5}\n", "document 1 of test"),
+    ];
+    for (name, data, says) in cases {
+        let program = own(table, name, "text: '{{text}}'", data);
+        table.add(format!("data: {name}"), program, 4, says);
+    }
+}
