@@ -118,7 +118,7 @@ mod tests {
         let path = folder.path().join("deep/answers.jsonl");
         let answers = [
             Answer::Likelihood { logprob: -0.1 - 0.2, greedy: true },
-            Answer::Rolling(-1234.000_000_000_1),
+            Answer::Rolling(-1_234.000_000_000_1),
             Answer::Text("a\n\"b\"\u{1F600}".to_owned()),
         ];
         let mut cache = Cache::open(&path, "m").unwrap();

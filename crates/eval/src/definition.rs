@@ -66,10 +66,9 @@ impl Field {
                     return Ok(value.clone());
                 }
                 let text = template.render(document)?;
-                if numbered && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-                    if let Ok(number) = text.parse::<i64>() {
-                        return Ok(number.into());
-                    }
+                let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                if let (true, Ok(number)) = (numbered && digits, text.parse::<i64>()) {
+                    return Ok(number.into());
                 }
                 if text.len() >= 2 && text.starts_with('[') && text.ends_with(']') {
                     return Ok(template.evaluate(document).unwrap_or(Value::String(text)));

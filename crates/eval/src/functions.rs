@@ -24,10 +24,13 @@ pub(crate) struct FieldFunction {
     pub(crate) call: fn(&Document) -> Result<Value, String>,
 }
 
+/// What a document gives to scores, by their names.
+pub(crate) type Scores = Result<Vec<(&'static str, Measure)>, String>;
+
 /// Scores of a document and what the model answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResultsFunction {
-    pub(crate) call: fn(&Document, &[Answer]) -> Result<Vec<(&'static str, Measure)>, String>,
+    pub(crate) call: fn(&Document, &[Answer]) -> Scores,
 }
 
 /// A function over the rows of a split.

@@ -37,7 +37,9 @@ pub use error::EvalError;
 pub use mersenne::Mersenne;
 pub use python::json_dumps;
 pub use results::{About, file_name, results, samples};
-pub use run::{Answers, GroupOutcome, Limit, Options, Outcome, Sample, Score, Source, TaskOutcome, evaluate, requests};
+pub use run::{
+    Answers, Asked, GroupOutcome, Limit, Options, Outcome, Sample, Score, Source, TaskOutcome, evaluate, requests,
+};
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {

@@ -208,16 +208,15 @@ pub fn evaluate(
     Ok(Outcome { tasks, groups })
 }
 
+/// A task, and of each of its documents the requests.
+pub type Asked = (Task, Vec<Vec<Value>>);
+
 /// What would be asked of a model, of each task: for each document its requests, each a list of a context and what follows it (a text
 /// alone where a whole text is scored).
 ///
 /// # Errors
 /// Whatever is wrong with data and definitions.
-pub fn requests(
-    chosen: Vec<Chosen>,
-    library: &Library<'_>,
-    options: &Options,
-) -> Result<Vec<(Task, Vec<Vec<Value>>)>, EvalError> {
+pub fn requests(chosen: Vec<Chosen>, library: &Library<'_>, options: &Options) -> Result<Vec<Asked>, EvalError> {
     let mut found = Vec::new();
     for chosen in chosen {
         if let Chosen::Task(task) = chosen {

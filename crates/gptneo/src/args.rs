@@ -17,7 +17,10 @@ pub(crate) mod values;
 mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
-pub(crate) use eval::{EvalArgs, EvalVerb, MeasureArgs, TasksArgs};
+pub(crate) use eval::{
+    EvalArgs, EvalVerb, JudgeReviewArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportReviewArgs, ReviewArgs,
+    ReviewVerb, TasksArgs,
+};
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use runs::{

@@ -7,6 +7,7 @@ use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
 use gptneo_eval::EvalError;
 use gptneo_eval::data::DataError;
+use gptneo_eval::review::ReviewError;
 use gptneo_hub::HubError;
 use gptneo_model::training::TrainError as NetworkError;
 use gptneo_model::{AdapterError, LoadError, ModelError};
@@ -179,6 +180,17 @@ impl From<EvalError> for Failure {
                 _ => Kind::BadFile,
             },
             EvalError::Io { .. } => Kind::Io,
+            _ => Kind::Usage,
+        };
+        Failure::because(kind, &error)
+    }
+}
+
+impl From<ReviewError> for Failure {
+    fn from(error: ReviewError) -> Self {
+        let kind = match error {
+            ReviewError::Read { .. } => Kind::Io,
+            ReviewError::Line { .. } | ReviewError::Sheet { .. } => Kind::BadFile,
             _ => Kind::Usage,
         };
         Failure::because(kind, &error)

@@ -194,10 +194,9 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, line: usize
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Content::Bool(false),
         plain => {
             let digits = plain.strip_prefix(['-', '+']).unwrap_or(plain);
-            if digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit()) {
-                if let Ok(number) = plain.parse() {
-                    return Ok(Content::Int(number));
-                }
+            let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            if let (true, Ok(number)) = (whole, plain.parse()) {
+                return Ok(Content::Int(number));
             }
             let float = digits.contains('.') && digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
             match plain.parse::<f64>() {

@@ -3,12 +3,11 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::text;
+use super::{Scores, text};
 use crate::aggregate::Measure;
 use crate::answer::{Answer, largest};
 use crate::document::Document;
 
-type Scores = Result<Vec<(&'static str, Measure)>, String>;
 type Function = fn(&Document, &[Answer]) -> Scores;
 
 pub(super) const NAMES: &[(&str, Function)] = &[

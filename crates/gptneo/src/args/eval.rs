@@ -32,6 +32,106 @@ pub(crate) struct EvalArgs {
 pub(crate) enum EvalVerb {
     /// The tasks, groups and tags there are
     Tasks(TasksArgs),
+    /// People judge what models wrote, side by side and blind
+    Review(ReviewArgs),
+}
+
+/// `gptneo eval review`.
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct ReviewArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) verb: ReviewVerb,
+}
+
+/// The verbs of `gptneo eval review`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewVerb {
+    /// Pair up what two or more models wrote for the same prompts
+    Make(MakeReviewArgs),
+    /// Write a page on which to judge, for a browser; it reaches for no network
+    Page(PageReviewArgs),
+    /// Judge in the terminal
+    Judge(JudgeReviewArgs),
+    /// What judges found: scores, preferences, strengths, agreement
+    Report(ReportReviewArgs),
+}
+
+/// `gptneo eval review make`.
+#[derive(Debug, Args)]
+pub(crate) struct MakeReviewArgs {
+    /// Two or more sources, each a name and a file of lines {id, prompt, text}, or samples of a generating task: small=a.jsonl large=b.jsonl
+    #[arg(value_name = "NAME=FILE", required = true, num_args = 2..)]
+    pub(crate) sources: Vec<String>,
+
+    /// Where to write the sheet, which holds which side is which
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// What judges are told it is about
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) title: String,
+
+    /// Of the order and the sides
+    #[arg(long, value_name = "N", value_parser = values::seed, default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// The most items, drawn evenly from all pairs of sources
+    #[arg(long, value_name = "N")]
+    pub(crate) items: Option<usize>,
+
+    /// Sources had different prompts for an id: show each its own
+    #[arg(long)]
+    pub(crate) different_prompts: bool,
+}
+
+/// `gptneo eval review page`.
+#[derive(Debug, Args)]
+pub(crate) struct PageReviewArgs {
+    /// The sheet
+    #[arg(value_name = "SHEET")]
+    pub(crate) sheet: PathBuf,
+
+    /// Where to write the page
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// `gptneo eval review judge`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeReviewArgs {
+    /// The sheet
+    #[arg(value_name = "SHEET")]
+    pub(crate) sheet: PathBuf,
+
+    /// Your name, under which your answers are kept
+    #[arg(long, value_name = "NAME")]
+    pub(crate) judge: String,
+
+    /// Where answers are kept; judging goes on where it was left
+    #[arg(long, value_name = "FILE")]
+    pub(crate) answers: PathBuf,
+}
+
+/// `gptneo eval review report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportReviewArgs {
+    /// The sheet
+    #[arg(value_name = "SHEET")]
+    pub(crate) sheet: PathBuf,
+
+    /// Files of answers
+    #[arg(value_name = "ANSWERS", required = true)]
+    pub(crate) answers: Vec<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+
+    /// Print comma-separated values
+    #[arg(long)]
+    pub(crate) csv: bool,
 }
 
 /// `gptneo eval tasks`.

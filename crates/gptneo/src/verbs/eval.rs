@@ -2,6 +2,7 @@
 
 mod list;
 mod output;
+mod review;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +33,7 @@ const ROOM: usize = 4096;
 pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
+        Some(EvalVerb::Review(args)) => review::run(args),
         None => measure(&args.measure, world),
     }
 }

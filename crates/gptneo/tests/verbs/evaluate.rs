@@ -213,3 +213,32 @@ fn tinytalk_on_real_sets() {
         assert_eq!(said["n-samples"][task]["effective"], 5, "{task}");
     }
 }
+
+#[test]
+fn texts_are_paired_up_for_judges() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for (name, text) in [("small", "a tree"), ("large", "a forest")] {
+        let lines = (0..4).map(|id| {
+            format!("{}\n", json!({"id": id.to_string(), "prompt": "I saw", "text": format!("{text} {id}")}))
+        });
+        fs::write(path(&format!("{name}.jsonl")), lines.collect::<String>()).unwrap();
+    }
+    let sources = ["small", "large"].map(|name| format!("{name}={}", path(&format!("{name}.jsonl"))));
+    let sheet = path("sheet.json");
+    let made = gptneo(["eval", "review", "make", &sources[0], &sources[1], "-o", &sheet]);
+    assert!(made.text().contains("4 items"), "{}", made.text());
+    let page = path("page.html");
+    assert_eq!(gptneo(["eval", "review", "page", &sheet, "-o", &page]).code, Some(0));
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("a forest 3") && !page.contains("large"), "the texts, and no names");
+    let judged = gptneo(["eval", "review", "judge", &sheet, "--judge", "ann", "--answers", &path("ann.jsonl")]);
+    assert_eq!(judged.code, Some(2), "{}", judged.stderr);
+    assert!(judged.stderr.contains("terminal"), "{}", judged.stderr);
+    fs::write(path("none.jsonl"), "").unwrap();
+    let report = gptneo(["eval", "review", "report", &sheet, &path("none.jsonl")]);
+    assert_eq!(report.code, Some(2), "{}", report.stderr);
+    assert!(report.stderr.contains("no answers"), "{}", report.stderr);
+    let wrong = gptneo(["eval", "review", "make", "small", "large", "-o", &sheet]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+}

@@ -54,7 +54,7 @@ fn table(outcome: &Outcome, about: &About) -> String {
     let mut rows = vec![heading];
     let row = |name: String, shots: String, score: &Score| {
         let better = if score.higher_is_better { "↑" } else { "↓" }.to_owned();
-        let error = score.standard_error.map_or_else(|| "-".to_owned(), |error| shown(error));
+        let error = score.standard_error.map_or_else(|| "-".to_owned(), shown);
         vec![
             name,
             shots,
