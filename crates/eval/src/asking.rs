@@ -78,6 +78,22 @@ pub(crate) fn ask(
     Ok(keys.iter().map(found).collect())
 }
 
+/// Whether the model's context cannot hold a request, so that its beginning is left out, as the harness does. A text that is scored as a
+/// whole goes through windows, and loses nothing.
+pub(crate) fn loses_its_beginning(subject: &Subject<'_>, request: &Request) -> Result<bool, EvalError> {
+    let positions = subject.engine.spec().positions;
+    Ok(match request {
+        Request::Rolling { .. } => false,
+        Request::Likelihood { context, continuation } => {
+            let (context, continuation) = pair(subject.engine, context, continuation, subject.engine.beginning())?;
+            context.len() + continuation.len() > positions + 1
+        }
+        Request::Generate { context, generating, .. } => {
+            encode(subject.engine, context)?.len() > positions.saturating_sub(generating.max_tokens)
+        }
+    })
+}
+
 type Answered<'a> = dyn FnMut(usize, Answer, &mut Cache) -> ControlFlow<()> + 'a;
 
 fn likelihoods(

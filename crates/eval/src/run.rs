@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::aggregate::{BOOTSTRAP_ITERATIONS, Measure};
 use crate::answer::Request;
-use crate::asking::{Subject, Watch, ask};
+use crate::asking::{Subject, Watch, ask, loses_its_beginning};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
 use crate::data::{DataError, Dataset, Library, Place, Split};
@@ -187,6 +187,21 @@ pub fn evaluate(
         match chosen {
             Chosen::Task(task) => prepared.push(prepare(*task, library, options)?),
             Chosen::Group(group, tasks) => groups.push((*group, tasks)),
+        }
+    }
+    for prepared in &mut prepared {
+        let mut cut = 0;
+        let mut all = 0;
+        for request in prepared.cases.iter().flat_map(|case| &case.requests) {
+            all += 1;
+            cut += usize::from(loses_its_beginning(subject, request)?);
+        }
+        if cut > 0 {
+            let positions = subject.engine.spec().positions;
+            prepared.notes.push(format!(
+                "{cut} of {all} requests are longer than the model's context of {positions} tokens, and lost their beginning, \
+                 as the harness cuts them"
+            ));
         }
     }
     let mut cache = match answers {

@@ -192,6 +192,17 @@ fn stopped_anywhere_it_ends_with_the_same_results() {
 }
 
 #[test]
+fn what_a_context_cannot_hold_is_said() {
+    let world = World::new();
+    let ran = world.eval("endings").arg("--limit").arg("3").arg("-c").arg("12").run();
+    let said = ran.json();
+    let note = said["notes"]["endings"][0].as_str().unwrap();
+    assert!(note.contains("9 of 9 requests") && note.contains("12 tokens"), "{note}");
+    assert!(ran.stderr.contains(note), "{}", ran.stderr);
+    assert!(world.eval("endings").arg("--limit").arg("3").run().json().get("notes").is_none());
+}
+
+#[test]
 fn tasks_are_listed() {
     let said = gptneo(["eval", "tasks", "--json"]).json();
     let tasks = said["tasks"].as_array().unwrap();
