@@ -8,9 +8,7 @@ mod shipped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::definition::{self, Aggregate, Content, Fault, Group, Node, Task, fields};
+use crate::definition::{self, Content, Fault, Group, Node, Task, fields};
 use crate::error::EvalError;
 
 /// Files that include each other.
@@ -101,7 +99,7 @@ impl Catalog {
             let (name, entry) = match (name("task"), name("group")) {
                 (_, Some(Node { content: Content::Text(group), .. })) if is_group => {
                     let group = group.clone();
-                    (group, Entry::Group(Box::new(read_group(&node).map_err(located)?)))
+                    (group, Entry::Group(Box::new(definition::read_group(&node).map_err(located)?)))
                 }
                 (Some(Node { content: Content::Text(task), .. }), _) => (task.clone(), Entry::Task(node)),
                 (Some(other), _) => return Err(located(other.fault("`task` is a name, or a list in a group"))),
@@ -308,59 +306,6 @@ fn tags(node: &Node) -> Vec<String> {
         _ => Vec::new(),
     };
     named.flat_map(|(_, node)| texts(node)).collect()
-}
-
-fn read_group(node: &Node) -> Result<Group, Fault> {
-    let given = fields(node)?;
-    if let Some((name, node)) = given.iter().find(|(name, _)| {
-        !["group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"].contains(&name.as_str())
-    }) {
-        return Err(node.fault(format!("`{name}` is not known in a group")));
-    }
-    let find = |wanted: &str| given.iter().find(|(name, _)| name == wanted).map(|(_, node)| node);
-    let text = |node: &Node| match &node.content {
-        Content::Text(text) => Ok(text.clone()),
-        _ => Err(node.fault(format!("a name is wanted, found {}", node.kind()))),
-    };
-    let name = find("group").ok_or_else(|| node.fault("`group`, the name, is missing"))?;
-    let members = match find("task").map(|node| (&node.content, node)) {
-        Some((Content::List(items), _)) => items.iter().map(text).collect::<Result<Vec<_>, _>>()?,
-        _ => return Err(node.fault("`task` is the list of the group's tasks")),
-    };
-    let mut aggregates = Vec::new();
-    let lists = match find("aggregate_metric_list") {
-        None => &[],
-        Some(Node { content: Content::List(items), .. }) => items.as_slice(),
-        Some(other) => std::slice::from_ref(other),
-    };
-    for item in lists {
-        let inner = fields(item)?;
-        let find = |wanted: &str| inner.iter().find(|(name, _)| name == wanted).map(|(_, node)| node);
-        let texts = |node: &Node| match &node.content {
-            Content::List(items) => items.iter().map(text).collect::<Result<Vec<_>, _>>(),
-            _ => Ok(vec![text(node)?]),
-        };
-        if let Some(other) = find("aggregation").filter(|node| node.content != Content::Text("mean".to_owned())) {
-            return Err(other.fault("groups are aggregated by their `mean`"));
-        }
-        let metrics = texts(find("metric").ok_or_else(|| item.fault("`metric` is missing"))?)?;
-        let name = find("name").map(text).transpose()?.unwrap_or_else(|| metrics[0].clone());
-        let weight_by_size = match find("weight_by_size").map(|node| (&node.content, node)) {
-            None => true,
-            Some((Content::Bool(value), _)) => *value,
-            Some((_, node)) => return Err(node.fault("`weight_by_size` is true or false")),
-        };
-        let filters = find("filter_list").map(texts).transpose()?.unwrap_or_else(|| vec!["none".to_owned()]);
-        aggregates.push(Aggregate { metrics, name, weight_by_size, filters });
-    }
-    let metadata = find("metadata").map(Node::json).transpose()?.unwrap_or(Value::Null);
-    Ok(Group {
-        name: text(name)?,
-        alias: find("group_alias").map(text).transpose()?,
-        members,
-        aggregates,
-        version: metadata.get("version").cloned().unwrap_or(Value::Null),
-    })
 }
 
 /// Whether a name fits a pattern with `*` and `?`.

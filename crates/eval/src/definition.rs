@@ -4,6 +4,7 @@
 //! of the model, and how answers become scores. What the harness writes as a Python function stands here as the name of a function
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
+mod group;
 mod read;
 mod yaml;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use group::read_group;
 pub(crate) use read::{fields, read};
 pub(crate) use yaml::{Content, Fault, Node, parse};
 

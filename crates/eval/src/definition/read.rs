@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::functions;
 use crate::template::Template;
 
-type Read<T> = Result<T, Fault>;
+pub(super) type Read<T> = Result<T, Fault>;
 
 /// What a definition may say. Those that the harness knows and nothing here follows are accepted where they change no number.
 const KNOWN: &[&str] = &[
@@ -59,17 +59,17 @@ pub(crate) fn fields(node: &Node) -> Read<&[(String, Node)]> {
     }
 }
 
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     line: usize,
     fields: &'a [(String, Node)],
 }
 
 impl<'a> Fields<'a> {
-    fn new(node: &'a Node) -> Read<Self> {
+    pub(super) fn new(node: &'a Node) -> Read<Self> {
         Ok(Self { line: node.line, fields: fields(node)? })
     }
 
-    fn only(&self, known: &[&str]) -> Read<()> {
+    pub(super) fn only(&self, known: &[&str]) -> Read<()> {
         match self.fields.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, node)) => Err(node.fault(format!("`{name}` is not known; known are {}", known.join(", ")))),
             None => Ok(()),
@@ -77,16 +77,16 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that says something.
-    fn find(&self, name: &str) -> Option<&'a Node> {
+    pub(super) fn find(&self, name: &str) -> Option<&'a Node> {
         let found = self.fields.iter().find(|(known, _)| known == name).map(|(_, node)| node);
         found.filter(|node| node.content != Content::Null)
     }
 
-    fn text(&self, name: &str) -> Read<Option<String>> {
+    pub(super) fn text(&self, name: &str) -> Read<Option<String>> {
         self.find(name).map(|node| text(node, name)).transpose()
     }
 
-    fn wanted(&self, name: &str) -> Read<&'a Node> {
+    pub(super) fn wanted(&self, name: &str) -> Read<&'a Node> {
         self.find(name).ok_or_else(|| Fault { line: self.line, why: format!("`{name}` is missing") })
     }
 
@@ -108,7 +108,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn flag(&self, name: &str) -> Read<bool> {
+    pub(super) fn flag(&self, name: &str) -> Read<bool> {
         match self.find(name) {
             None => Ok(false),
             Some(Node { content: Content::Bool(value), .. }) => Ok(*value),
@@ -116,7 +116,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn texts(&self, name: &str) -> Read<Vec<String>> {
+    pub(super) fn texts(&self, name: &str) -> Read<Vec<String>> {
         match self.find(name) {
             None => Ok(Vec::new()),
             Some(Node { content: Content::List(items), .. }) => items.iter().map(|item| text(item, name)).collect(),
@@ -131,6 +131,12 @@ impl<'a> Fields<'a> {
     fn documents_function(&self, name: &str) -> Read<Option<functions::DocumentsFunction>> {
         self.find(name).map(|node| function(node, name, functions::documents)).transpose()
     }
+}
+
+/// What a definition says of itself in `metadata.version`.
+pub(super) fn version(fields: &Fields<'_>) -> Read<Option<Value>> {
+    let metadata = fields.find("metadata").map(Node::json).transpose()?.unwrap_or(Value::Null);
+    Ok(metadata.get("version").cloned())
 }
 
 fn text(node: &Node, name: &str) -> Read<String> {
@@ -180,7 +186,6 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
     let output = output(&fields)?;
     let target_delimiter = fields.text("target_delimiter")?.unwrap_or_else(|| " ".to_owned());
     let fewshot_delimiter = fields.text("fewshot_delimiter")?.unwrap_or_else(|| "\n\n".to_owned());
-    let metadata = fields.find("metadata").map(Node::json).transpose()?.unwrap_or(Value::Null);
     let process_results =
         fields.find("process_results").map(|node| function(node, "process_results", functions::results)).transpose()?;
     let splits = ["training_split", "validation_split", "test_split"].map(|name| fields.text(name));
@@ -208,7 +213,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
         metrics: metrics(&fields, output, process_results.is_some())?,
         repeats: fields.count("repeats", 10_000)?.unwrap_or(1).max(1),
         pipelines: pipelines(&fields)?,
-        version: metadata.get("version").cloned().unwrap_or(json!("Yaml")),
+        version: version(&fields)?.unwrap_or(json!("Yaml")),
         protocol: fields.text("protocol")?,
         source: Arc::new(shown(node)),
         target_delimiter,

@@ -19,7 +19,6 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::draw::Draws;
 use super::error::{Result, ReviewError, bad_sheet, shown};
@@ -237,7 +236,7 @@ pub(crate) fn check_sources(names: &[String]) -> Result<()> {
 
 fn hash(blind: &Blind) -> String {
     let text = serde_json::to_vec(blind).expect("strings can be written");
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hash(&text)
 }
 
 #[cfg(test)]

@@ -80,12 +80,13 @@ fn definitions(table: &mut Table) {
         let program = own(table, name, more, good);
         table.add(format!("definition: {name}"), program, 4, says);
     }
-    let whole: [(&str, &str, &str); 6] = [
+    let whole: [(&str, &str, &str); 7] = [
         ("nameless-split", "task: mine\ndoc_to_text: a\ndoc_to_target: b\n", "neither `test_split`"),
         ("no-text", "task: mine\ntest_split: t\ndoc_to_target: b\n", "`doc_to_text` is missing"),
         ("wrong-kind", "task: mine\ntest_split: t\noutput_type: guess\n", "`output_type` is one of"),
         ("a-list", "- task: mine\n", "a definition is a mapping"),
         ("includes-nothing", "task: mine\ninclude: other.yaml\n", "cannot be included"),
+        ("of-no-metric", "group: mine\ntask: [piqa]\naggregate_metric_list: [{metric: []}]\n", "`metric` is empty"),
         ("of-itself", "group: mine\ntask: [mine]\n", "holds itself"),
     ];
     for (name, text, says) in whole {

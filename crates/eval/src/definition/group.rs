@@ -1,0 +1,53 @@
+//! A group of its YAML.
+
+use super::read::{Fields, Read, version};
+use super::yaml::{Content, Fault, Node};
+use super::{Aggregate, Group};
+
+/// A group of the mapping that a file holds.
+pub(crate) fn read_group(node: &Node) -> Read<Group> {
+    let fields = Fields::new(node)?;
+    fields.only(&["group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"])?;
+    let members = names(&fields, "task")?;
+    let lists = match fields.find("aggregate_metric_list") {
+        None => &[],
+        Some(Node { content: Content::List(items), .. }) => items.as_slice(),
+        Some(other) => std::slice::from_ref(other),
+    };
+    Ok(Group {
+        name: fields.text("group")?.ok_or_else(|| node.fault("`group`, the name, is missing"))?,
+        alias: fields.text("group_alias")?,
+        members,
+        aggregates: lists.iter().map(aggregate).collect::<Read<_>>()?,
+        version: version(&fields)?.unwrap_or_default(),
+    })
+}
+
+fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
+    let fields = Fields::new(node)?;
+    if let Some(other) = fields.find("aggregation").filter(|node| node.content != Content::Text("mean".to_owned())) {
+        return Err(other.fault("groups are aggregated by their `mean`"));
+    }
+    fields.wanted("metric")?;
+    let metrics = names(&fields, "metric")?;
+    let first = metrics.first().cloned().ok_or_else(|| node.fault("`metric` is empty"))?;
+    let filters = fields.find("filter_list").map(|_| names(&fields, "filter_list")).transpose()?;
+    Ok(Aggregate {
+        name: fields.text("name")?.unwrap_or(first),
+        metrics,
+        weight_by_size: fields.find("weight_by_size").is_none() || fields.flag("weight_by_size")?,
+        filters: filters.unwrap_or_else(|| vec!["none".to_owned()]),
+    })
+}
+
+/// A name, or a list of them: a number, which a text may be elsewhere, is none.
+fn names(fields: &Fields<'_>, field: &str) -> Read<Vec<String>> {
+    let given = fields.find(field).map(|node| match &node.content {
+        Content::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    });
+    match given.into_iter().flatten().find(|node| !matches!(node.content, Content::Text(_))) {
+        Some(node) => Err(node.fault(format!("a name is wanted, found {}", node.kind()))),
+        None => fields.texts(field),
+    }
+}
