@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gptneo_engine::EngineError;
 
 use crate::data::DataError;
+use crate::judges::Judge;
 
 /// Why an evaluation, or a part of it, cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,14 @@ pub enum EvalError {
         /// What is wrong.
         #[source]
         error: DataError,
+    },
+    /// A task whose scores somebody must give, and nobody is there.
+    #[error("task `{task}` needs a judge of {}, and none is chosen", judge.name())]
+    NoJudge {
+        /// Whose.
+        task: String,
+        /// Of what.
+        judge: Judge,
     },
     /// A document that the definition does not fit.
     #[error("task `{task}`, document {document} of {split}: {why}")]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::aggregate::Measure;
 use crate::answer::Answer;
 use crate::document::Document;
+use crate::judges::{Judge, Judges};
 
 /// Turns the rows of a split into documents.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,28 @@ pub(crate) type Scores = Result<Vec<(&'static str, Measure)>, String>;
 
 /// Scores of a document and what the model answered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ResultsFunction {
-    pub(crate) call: fn(&Document, &[Answer]) -> Scores,
+pub(crate) enum ResultsFunction {
+    /// Of these alone.
+    Alone(fn(&Document, &[Answer]) -> Scores),
+    /// By judges that the run must have.
+    Judged(&'static [Judge], fn(&Document, &[Answer], &mut Judges<'_>) -> Scores),
+}
+
+impl ResultsFunction {
+    /// Who must be there.
+    pub(crate) fn judges(self) -> &'static [Judge] {
+        match self {
+            Self::Alone(_) => &[],
+            Self::Judged(judges, _) => judges,
+        }
+    }
+
+    pub(crate) fn call(self, document: &Document, answers: &[Answer], judges: &mut Judges<'_>) -> Scores {
+        match self {
+            Self::Alone(call) => call(document, answers),
+            Self::Judged(_, call) => call(document, answers, judges),
+        }
+    }
 }
 
 /// A function over the rows of a split.
@@ -45,7 +66,7 @@ pub(crate) fn field(name: &str) -> Option<FieldFunction> {
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| ResultsFunction { call: *call })
+    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

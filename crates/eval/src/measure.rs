@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::aggregate::Measure;
 use crate::answer::{Answer, largest};
 use crate::definition::{Filter, Metric, Output, Pipeline, Task};
+use crate::judges::Judges;
 use crate::prompt::Case;
 use crate::python;
 use crate::similarity::{Rouge, RougeKind};
@@ -18,10 +19,11 @@ pub(crate) fn measure(
     pipeline: &Pipeline,
     case: &Case,
     answers: &[Answer],
+    judges: &mut Judges<'_>,
 ) -> Result<(Measures, Vec<Answer>), String> {
     let answers = filtered(pipeline, answers, task.output)?;
-    if let Some(function) = &task.process_results {
-        let found = (function.call)(&case.document, &answers)?;
+    if let Some(function) = task.process_results {
+        let found = function.call(&case.document, &answers, judges)?;
         return Ok((found.into_iter().map(|(name, measure)| (name.to_owned(), measure)).collect(), answers));
     }
     let wanted = |name: &str| task.metrics.iter().find(|metric| metric.name == name);

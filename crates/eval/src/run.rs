@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::aggregate::{BOOTSTRAP_ITERATIONS, Measure};
 use crate::answer::Request;
@@ -16,6 +16,7 @@ use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Task};
 use crate::document::Document;
 use crate::error::EvalError;
+use crate::judges::Judges;
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
 
@@ -118,6 +119,8 @@ pub struct TaskOutcome {
     pub measured: usize,
     /// Where the documents came from.
     pub source: Source,
+    /// Who judged, by what they judge; empty where the definition's rules alone did.
+    pub judged: Map<String, Value>,
     /// Scores, in the order of the definition.
     pub scores: Vec<Score>,
     /// Documents, one after the other under each row of filters.
@@ -179,13 +182,17 @@ pub fn evaluate(
     subject: &mut Subject<'_>,
     options: &Options,
     answers: Answers<'_>,
+    judges: &mut Judges<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Outcome, EvalError> {
     let mut prepared = Vec::new();
     let mut groups = Vec::new();
     for chosen in chosen {
         match chosen {
-            Chosen::Task(task) => prepared.push(prepare(*task, library, options)?),
+            Chosen::Task(task) => {
+                judges.demanded_by(&task)?;
+                prepared.push(prepare(*task, library, options)?);
+            }
             Chosen::Group(group, tasks) => groups.push((*group, tasks)),
         }
     }
@@ -217,7 +224,7 @@ pub fn evaluate(
         let count = prepared.cases.iter().map(|case| case.requests.len()).sum();
         let (own, later) = rest.split_at(count);
         rest = later;
-        tasks.push(score(prepared, own, options)?);
+        tasks.push(score(prepared, own, options, judges)?);
     }
     let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
     Ok(Outcome { tasks, groups })
@@ -314,7 +321,12 @@ fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<P
     Ok(Prepared { task, shots, documents: all, source, cases, notes })
 }
 
-fn score(prepared: Prepared, answers: &[crate::answer::Answer], options: &Options) -> Result<TaskOutcome, EvalError> {
+fn score(
+    prepared: Prepared,
+    answers: &[crate::answer::Answer],
+    options: &Options,
+    judges: &mut Judges<'_>,
+) -> Result<TaskOutcome, EvalError> {
     let Prepared { task, shots, documents, source, cases, notes } = prepared;
     let mut scores = Vec::new();
     let mut samples = Vec::new();
@@ -325,7 +337,7 @@ fn score(prepared: Prepared, answers: &[crate::answer::Answer], options: &Option
         for case in &cases {
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
-            let (measures, left) = measure(&task, pipeline, case, own).map_err(|why| EvalError::Document {
+            let (measures, left) = measure(&task, pipeline, case, own, judges).map_err(|why| EvalError::Document {
                 task: task.name.clone(),
                 split: source.split.clone(),
                 document: case.index,
@@ -365,7 +377,8 @@ fn score(prepared: Prepared, answers: &[crate::answer::Answer], options: &Option
         }
     }
     let measured = cases.len();
-    Ok(TaskOutcome { task, num_fewshot: shots, documents, measured, source, scores, samples, notes })
+    let judged = judges.described(&task);
+    Ok(TaskOutcome { task, num_fewshot: shots, documents, measured, source, judged, scores, samples, notes })
 }
 
 /// A set with the places where a user would put files of it, after those that its definition names: under the data folder a folder

@@ -3,19 +3,17 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Scores, text};
+use super::{ResultsFunction, Scores, text};
 use crate::aggregate::Measure;
 use crate::answer::{Answer, largest};
 use crate::document::Document;
 
-type Function = fn(&Document, &[Answer]) -> Scores;
-
-pub(super) const NAMES: &[(&str, Function)] = &[
-    ("wikitext", wikitext),
-    ("record", record),
-    ("multirc", multirc),
-    ("truthfulqa_mc2", truthfulqa_mc2),
-    ("squad", squad),
+pub(super) const NAMES: &[(&str, ResultsFunction)] = &[
+    ("wikitext", ResultsFunction::Alone(wikitext)),
+    ("record", ResultsFunction::Alone(record)),
+    ("multirc", ResultsFunction::Alone(multirc)),
+    ("truthfulqa_mc2", ResultsFunction::Alone(truthfulqa_mc2)),
+    ("squad", ResultsFunction::Alone(squad)),
 ];
 
 fn logprobs(answers: &[Answer]) -> Result<Vec<f64>, String> {

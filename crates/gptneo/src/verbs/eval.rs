@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_device::DType;
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, Watch, evaluate};
+use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, evaluate};
 use gptneo_hub::PullOptions;
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
@@ -84,9 +84,10 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         Some(path) => Answers::Kept { path, fingerprint: &fingerprint },
     };
     let mut subject = Subject { engine: &mut engine, adapter: lora::name(&args.model.lora).map(str::to_owned) };
+    let mut judges = Judges::default();
     let _heeded = world.interrupt.heed();
     let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
-    let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut bar)?;
+    let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar)?;
     drop(bar);
     let about = About {
         model: opened.name.clone(),

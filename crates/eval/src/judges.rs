@@ -1,0 +1,107 @@
+//! Judges beside a task's own rules: scorers of texts, and a runner of programs. The caller brings them, chosen by name.
+//!
+//! A task says which it needs. One that is missing is an error before a model is asked; what judged stands in the result.
+
+use serde_json::{Map, Value};
+
+use crate::definition::Task;
+use crate::error::EvalError;
+
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// How probably a text is toxic.
+    Toxicity,
+    /// How glad or sad a text sounds.
+    Sentiment,
+    /// Whether a program passes its tests, which means running it.
+    Code,
+}
+
+impl Judge {
+    /// As results name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Toxicity => "toxicity",
+            Self::Sentiment => "sentiment",
+            Self::Code => "code",
+        }
+    }
+}
+
+/// Gives a text a number.
+pub trait TextScorer {
+    /// What it is, with whatever tells it from others: kind, file, digest.
+    fn described(&self) -> Value;
+
+    /// Of each text its number: a probability from 0 to 1 of toxicity, -1 to 1 of sentiment.
+    ///
+    /// # Errors
+    /// Why a text has none; nothing is ever scored by default.
+    fn score(&mut self, texts: &[&str]) -> Result<Vec<f64>, String>;
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// It came to its end.
+    Passed,
+    /// It did not, for a reason of its own: an exception, a limit of time or memory.
+    Failed(String),
+}
+
+/// Runs programs where they can do no harm.
+pub trait CodeRunner {
+    /// The language, its version and the limits.
+    fn described(&self) -> Value;
+
+    /// Runs a program.
+    ///
+    /// # Errors
+    /// Why it could not be run at all, which says nothing about the program.
+    fn run(&mut self, program: &str) -> Result<Ran, String>;
+}
+
+/// Those that a run has.
+#[derive(Default)]
+pub struct Judges<'a> {
+    /// Of toxicity.
+    pub toxicity: Option<Box<dyn TextScorer + 'a>>,
+    /// Of sentiment.
+    pub sentiment: Option<Box<dyn TextScorer + 'a>>,
+    /// Of programs.
+    pub code: Option<Box<dyn CodeRunner + 'a>>,
+}
+
+impl std::fmt::Debug for Judges<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = [Judge::Toxicity, Judge::Sentiment, Judge::Code];
+        f.debug_list().entries(all.into_iter().filter_map(|judge| self.description(judge))).finish()
+    }
+}
+
+impl Judges<'_> {
+    fn description(&self, judge: Judge) -> Option<Value> {
+        match judge {
+            Judge::Toxicity => self.toxicity.as_ref().map(|scorer| scorer.described()),
+            Judge::Sentiment => self.sentiment.as_ref().map(|scorer| scorer.described()),
+            Judge::Code => self.code.as_ref().map(|runner| runner.described()),
+        }
+    }
+
+    /// Whether those that a task needs are there.
+    pub(crate) fn demanded_by(&self, task: &Task) -> Result<(), EvalError> {
+        let needed = task.process_results.map_or(&[][..], |function| function.judges());
+        match needed.iter().find(|judge| self.description(**judge).is_none()) {
+            Some(judge) => Err(EvalError::NoJudge { task: task.name.clone(), judge: *judge }),
+            None => Ok(()),
+        }
+    }
+
+    /// Those that judged a task, by what they judge.
+    pub(crate) fn described(&self, task: &Task) -> Map<String, Value> {
+        let needed = task.process_results.map_or(&[][..], |function| function.judges());
+        let named = |judge: &Judge| Some((judge.name().to_owned(), self.description(*judge)?));
+        needed.iter().filter_map(named).collect()
+    }
+}
