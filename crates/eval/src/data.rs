@@ -23,31 +23,23 @@
 //! - Nothing in a file makes this code panic, recurse without end, or allocate more than [`Limits`] allow.
 //! - A set that is nowhere is reported with every place that was looked in and both ways to get it.
 //!
-//! The Parquet and Arrow readers are our own: those of the crates `parquet` and `arrow-ipc` (59.3) allocate, recurse and assert
-//! as the file tells them to, so that one bit turned may panic, and a schema of many groups abort. `tests/data` holds the promises: tables that pyarrow
-//! wrote, files cut, flipped and lying, and a hub on this machine.
+//! Parquet and Arrow are read by the crate `tables`. `tests/data` holds the promises: tables that pyarrow wrote, files cut, flipped and
+//! lying, and a hub on this machine.
 
-mod arrow;
 mod contents;
 mod dataset;
 mod delimited;
 mod error;
-mod float;
-mod inflate;
 mod json;
 mod layout;
 mod library;
-mod limits;
 mod local;
-mod moment;
-mod names;
-mod parquet;
 mod reading;
 mod remote;
 
 pub use dataset::{Dataset, Place};
-pub use error::{DataError, Where};
+pub use error::DataError;
+pub use gptneo_tables::{Limits, Where};
 pub use library::{Library, Split};
-pub use limits::Limits;
 pub use reading::{FileRows, Format, Reading, Row, read_rows};
 pub use remote::Remote;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::data::error::{DataError, limit};
-use crate::data::inflate::{Compression, unpack};
-use crate::data::limits::Budget;
+use crate::data::error::DataError;
+use gptneo_tables::Budget;
+use gptneo_tables::limit;
+use gptneo_tables::{Compression, unpack};
 
 /// Reads a file whole, adds its bytes as they lie on the disk to `hash`, and unpacks them if the name says so. Returns
 /// the bytes and how many the disk has.
@@ -16,7 +17,7 @@ pub(crate) fn load(path: &Path, hash: &mut Sha256, budget: &mut Budget<'_>) -> R
     let failed = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let most = budget.limits.file_bytes;
-    let too_long = || limit(format!("a file of more than {most} bytes (file_bytes)")).of_file(path);
+    let too_long = || DataError::of_file(path, limit(format!("a file of more than {most} bytes (file_bytes)")));
     if file.metadata().map_err(failed)?.len() > most {
         return Err(too_long());
     }
@@ -29,7 +30,7 @@ pub(crate) fn load(path: &Path, hash: &mut Sha256, budget: &mut Budget<'_>) -> R
     }
     hash.update(&bytes);
     if let Some((how, _)) = Compression::of(&lower_name(path)) {
-        bytes = unpack(&bytes, how, budget).map_err(|flaw| flaw.of_file(path))?;
+        bytes = unpack(&bytes, how, budget).map_err(|flaw| DataError::of_file(path, flaw))?;
     }
     Ok((bytes, length))
 }

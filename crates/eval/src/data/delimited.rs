@@ -6,10 +6,10 @@
 
 use serde_json::Value;
 
-use crate::data::error::{Said, Where, damaged, shown};
-use crate::data::limits::Budget;
-use crate::data::names::twice;
 use crate::data::reading::{Reading, Row};
+use gptneo_tables::Budget;
+use gptneo_tables::twice;
+use gptneo_tables::{Said, Where, damaged, shown};
 
 /// Fields of a row, far above those of any set.
 const MOST: usize = 100_000;
@@ -176,7 +176,9 @@ impl Records<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::limits::Limits;
+    use gptneo_tables::Limits;
+
+    use crate::data::DataError;
 
     fn records(text: &str, delimiter: u8, quoted: bool) -> Vec<Vec<String>> {
         let mut records = Records { text, delimiter, quoted, at: 0, line: 1 };
@@ -203,7 +205,7 @@ mod tests {
         let limits = Limits::default();
         let fault = |text: &[u8]| {
             let flaw = table(text, b',', &Reading::default(), &mut Budget::new(&limits)).unwrap_err();
-            flaw.of_file("x.csv".as_ref()).to_string()
+            DataError::of_file("x.csv".as_ref(), flaw).to_string()
         };
         for (text, wanted) in [
             (&b"a,b\n\"1\n\",2\n3\n"[..], "line 4: 1 fields, but there are 2 columns"),

@@ -1,10 +1,10 @@
 //! Everything that can go wrong between a description and rows.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gptneo_hub::HubError;
+use gptneo_tables::{Cause, Flaw, Where};
 
 /// Why a set or a file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum DataError {
         /// What is not read.
         detail: String,
     },
-    /// More than [`Limits`](crate::data::Limits) allow.
+    /// More than [`Limits`](gptneo_tables::Limits) allow.
     #[error("{}{}: {detail}; if the file is to be trusted, raise that limit", path.display(), at_of(at))]
     TooLarge {
         /// The file.
@@ -79,24 +79,6 @@ pub enum DataError {
     Hub(#[from] HubError),
 }
 
-/// A place in a file, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Where {
-    /// A line of text.
-    Line(usize),
-    /// A row of a table.
-    Row(usize),
-}
-
-impl fmt::Display for Where {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Where::Line(number) => write!(f, "line {number}"),
-            Where::Row(number) => write!(f, "row {number}"),
-        }
-    }
-}
-
 fn at_of(at: &Option<Where>) -> String {
     at.map_or(String::new(), |at| format!(", {at}"))
 }
@@ -105,62 +87,16 @@ fn listed(items: &[String]) -> String {
     items.iter().map(|item| format!("\n  - {item}")).collect()
 }
 
-/// What is wrong with some bytes, before it is known which file they are of.
-#[derive(Debug)]
-pub(crate) struct Flaw {
-    kind: Kind,
-    at: Option<Where>,
-    detail: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Damaged,
-    Unsupported,
-    Limit,
-}
-
-/// The result of reading bytes.
-pub(crate) type Said<T> = Result<T, Flaw>;
-
-pub(crate) fn damaged(detail: impl Into<String>) -> Flaw {
-    Flaw { kind: Kind::Damaged, at: None, detail: detail.into() }
-}
-
-pub(crate) fn unsupported(detail: impl Into<String>) -> Flaw {
-    Flaw { kind: Kind::Unsupported, at: None, detail: detail.into() }
-}
-
-pub(crate) fn limit(detail: impl Into<String>) -> Flaw {
-    Flaw { kind: Kind::Limit, at: None, detail: detail.into() }
-}
-
-impl Flaw {
-    /// Adds a place, unless a nearer one is known.
-    pub(crate) fn at(mut self, at: Where) -> Flaw {
-        self.at.get_or_insert(at);
-        self
-    }
-
-    /// Adds the name of a column.
-    pub(crate) fn of_column(mut self, name: &str) -> Flaw {
-        self.detail = format!("column {:?}: {}", shown(name), self.detail);
-        self
-    }
-
-    pub(crate) fn of_file(self, path: &Path) -> DataError {
-        let Flaw { kind, at, detail } = self;
+impl DataError {
+    /// What is wrong with the bytes of a file.
+    pub(crate) fn of_file(path: &Path, flaw: Flaw) -> DataError {
+        let Flaw { cause, at, detail } = flaw;
         let path = path.to_owned();
-        match kind {
-            Kind::Damaged => DataError::Damaged { path, at, detail },
-            Kind::Unsupported => DataError::Unsupported { path, at, detail },
-            Kind::Limit => DataError::TooLarge { path, at, detail },
+        match cause {
+            Cause::Damaged => DataError::Damaged { path, at, detail },
+            Cause::Unsupported => DataError::Unsupported { path, at, detail },
+            Cause::Limit => DataError::TooLarge { path, at, detail },
+            Cause::Read => DataError::Read { path, source: io::Error::other(detail) },
         }
     }
-}
-
-/// `text` as an error shows it: what comes from a file may be megabytes long.
-pub(crate) fn shown(text: &str) -> &str {
-    const LONGEST: usize = 80;
-    &text[..text.floor_char_boundary(LONGEST)]
 }

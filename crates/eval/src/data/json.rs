@@ -5,10 +5,10 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::{Map, Value};
 
-use crate::data::error::{Flaw, Said, Where, damaged, shown};
-use crate::data::float;
-use crate::data::limits::Budget;
 use crate::data::reading::{Reading, Row};
+use gptneo_tables::Budget;
+use gptneo_tables::float;
+use gptneo_tables::{Flaw, Said, Where, damaged, shown};
 
 /// The field for a name that was the key of an object of rows.
 const KEY: &str = "_key";

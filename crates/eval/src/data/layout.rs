@@ -133,7 +133,7 @@ fn names_of(split: &str) -> impl Iterator<Item = &str> {
 
 fn listed(names: &BTreeSet<&str>) -> String {
     let more = if names.len() > LISTED { ", …" } else { "" };
-    let first: Vec<&str> = names.iter().take(LISTED).map(|name| crate::data::error::shown(name)).collect();
+    let first: Vec<&str> = names.iter().take(LISTED).map(|name| gptneo_tables::shown(name)).collect();
     format!("{}{more}", first.join(", "))
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::data::dataset::Dataset;
 use crate::data::error::DataError;
-use crate::data::limits::Limits;
 use crate::data::reading::{FileRows, Reading, Row, read_all};
 use crate::data::remote::{Found, Remote};
 use crate::data::{local, remote};
+use gptneo_tables::Limits;
 
 /// Where to look for sets.
 #[derive(Debug, Default)]

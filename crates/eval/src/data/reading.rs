@@ -3,17 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::data::contents::{hex, load, lower_name};
-use crate::data::error::{DataError, Said};
-use crate::data::inflate::Compression;
-use crate::data::limits::{Budget, Limits};
-use crate::data::{arrow, delimited, json, parquet};
+use crate::data::error::DataError;
+use crate::data::{delimited, json};
+use gptneo_tables::Compression;
+use gptneo_tables::Said;
+use gptneo_tables::{Budget, Limits, arrow, parquet};
 
-/// A document: its fields by name.
-pub type Row = Map<String, Value>;
+pub use gptneo_tables::Row;
 
 /// How rows lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -124,7 +123,7 @@ fn read_into(
     })?;
     fits(how, format).map_err(wrong)?;
     let (bytes, length) = load(path, hash, budget)?;
-    let rows = rows_of(&bytes, how, format, budget).map_err(|flaw| flaw.of_file(path))?;
+    let rows = rows_of(&bytes, how, format, budget).map_err(|flaw| DataError::of_file(path, flaw))?;
     Ok((rows, length))
 }
 

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::data::arrow::schema::Integer;
-use crate::data::error::{Said, damaged, unsupported};
-use crate::data::float;
-use crate::data::limits::Budget;
-use crate::data::moment;
+use crate::arrow::schema::Integer;
+use crate::flaw::{Said, damaged, unsupported};
+use crate::float;
+use crate::limits::Budget;
+use crate::moment;
 
 /// A column of a batch. The buffers were found long enough for `len` values; offsets and indices are checked when used.
 pub(crate) struct Column<'a> {

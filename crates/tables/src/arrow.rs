@@ -15,12 +15,12 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::data::arrow::batch::Batch;
-use crate::data::arrow::flat::Table;
-use crate::data::arrow::schema::{Field, Schema};
-use crate::data::error::{Said, Where, damaged, unsupported};
-use crate::data::limits::Budget;
-use crate::data::reading::Row;
+use crate::Row;
+use crate::arrow::batch::Batch;
+use crate::arrow::flat::Table;
+use crate::arrow::schema::{Field, Schema};
+use crate::flaw::{Said, Where, damaged, unsupported};
+use crate::limits::Budget;
 
 /// Begins and ends a file, but not a stream.
 const MAGIC: &[u8] = b"ARROW1";
@@ -31,7 +31,10 @@ const CONTINUATION: u32 = u32::MAX;
 pub(crate) type Dictionaries = HashMap<i64, Rc<Vec<Value>>>;
 
 /// All rows of a stream or a file.
-pub(crate) fn rows(bytes: &[u8], budget: &mut Budget<'_>) -> Said<Vec<Row>> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn rows(bytes: &[u8], budget: &mut Budget<'_>) -> Said<Vec<Row>> {
     let mut messages = Messages { bytes, at: 0 };
     if bytes.starts_with(MAGIC) {
         if bytes.len() < 2 * MAGIC.len() || !bytes.ends_with(MAGIC) {

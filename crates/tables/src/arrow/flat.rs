@@ -4,7 +4,7 @@
 //! the schema, where in the table it lies, 0 if it has its default. Texts, vectors and tables lie elsewhere, at a distance
 //! forward from where the field lies. Source: the FlatBuffers internals document.
 
-use crate::data::error::{Flaw, Said, damaged};
+use crate::flaw::{Flaw, Said, damaged};
 
 /// A table within a buffer.
 #[derive(Clone, Copy)]

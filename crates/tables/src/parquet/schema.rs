@@ -1,8 +1,8 @@
 //! From the footer's list of nodes to the tree that rows are put together by.
 
-use crate::data::error::{Said, damaged, shown, unsupported};
-use crate::data::names::twice;
-use crate::data::parquet::footer::{Element, Logical, Repetition};
+use crate::flaw::{Said, damaged, shown, unsupported};
+use crate::names::twice;
+use crate::parquet::footer::{Element, Logical, Repetition};
 
 /// Nodes within nodes.
 const DEEPEST: usize = 64;

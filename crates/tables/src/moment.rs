@@ -1,6 +1,6 @@
 //! Dates and times of tables as text, in the form of ISO 8601 that Python's `isoformat` gives.
 
-use crate::data::error::{Said, damaged};
+use crate::flaw::{Said, damaged};
 
 const SECONDS_A_DAY: i64 = 86_400;
 

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::data::arrow::Dictionaries;
-use crate::data::arrow::column::{Column, Data};
-use crate::data::arrow::flat::{Table, Vector};
-use crate::data::arrow::schema::{Field, Kind};
-use crate::data::error::{Flaw, Said, damaged, unsupported};
-use crate::data::inflate::{Compression, unpack_exactly};
-use crate::data::limits::Budget;
+use crate::arrow::Dictionaries;
+use crate::arrow::column::{Column, Data};
+use crate::arrow::flat::{Table, Vector};
+use crate::arrow::schema::{Field, Kind};
+use crate::flaw::{Flaw, Said, damaged, unsupported};
+use crate::inflate::{Compression, unpack_exactly};
+use crate::limits::Budget;
 
 /// What is left to deal out.
 pub(crate) struct Batch<'a> {

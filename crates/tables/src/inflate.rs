@@ -4,12 +4,12 @@ use std::io::{self, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::data::error::{Said, damaged};
-use crate::data::limits::Budget;
+use crate::flaw::{Said, damaged};
+use crate::limits::Budget;
 
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compression {
+pub enum Compression {
     /// Members of gzip, one after another.
     Gzip,
     /// Frames of Zstandard, one after another.
@@ -18,14 +18,14 @@ pub(crate) enum Compression {
 
 impl Compression {
     /// By the end of a file's name, in small letters.
-    pub(crate) fn of(name: &str) -> Option<(Compression, &str)> {
+    pub fn of(name: &str) -> Option<(Compression, &str)> {
         let gzip = name.strip_suffix(".gz").map(|bare| (Compression::Gzip, bare));
         gzip.or_else(|| name.strip_suffix(".zst").map(|bare| (Compression::Zstd, bare)))
     }
 }
 
 /// All of `packed`, unpacked, and counted.
-pub(crate) fn unpack(packed: &[u8], how: Compression, budget: &mut Budget<'_>) -> Said<Vec<u8>> {
+pub fn unpack(packed: &[u8], how: Compression, budget: &mut Budget<'_>) -> Said<Vec<u8>> {
     let left = budget.unpacked_left();
     let bytes = upto(packed, how, left.saturating_add(1)).map_err(|error| broken(&error))?;
     budget.unpack(bytes.len() as u64)?;
@@ -53,6 +53,6 @@ fn upto(packed: &[u8], how: Compression, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn broken(error: &io::Error) -> crate::data::error::Flaw {
+fn broken(error: &io::Error) -> crate::flaw::Flaw {
     damaged(format!("its compressed bytes are damaged or cut short ({error})"))
 }

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::data::error::{Flaw, Said, damaged, unsupported};
-use crate::data::limits::Budget;
-use crate::data::parquet::delta;
-use crate::data::parquet::schema::Stored;
-use crate::data::parquet::thrift::varint;
+use crate::flaw::{Flaw, Said, damaged, unsupported};
+use crate::limits::Budget;
+use crate::parquet::delta;
+use crate::parquet::schema::Stored;
+use crate::parquet::thrift::varint;
 
 /// Values that are there, in order.
 #[derive(Debug, Clone)]

@@ -2,13 +2,21 @@
 
 use std::rc::Rc;
 
-use crate::data::error::{Said, damaged, unsupported};
-use crate::data::inflate::{Compression, unpack_exactly};
-use crate::data::limits::Budget;
-use crate::data::parquet::decode::{Part, Values, hybrid, short, values};
-use crate::data::parquet::footer::Chunk;
-use crate::data::parquet::schema::Leaf;
-use crate::data::parquet::thrift::{Kind, Thrift};
+use crate::flaw::{Said, damaged, limit, unsupported};
+use crate::inflate::{Compression, unpack_exactly};
+use crate::limits::Budget;
+use crate::parquet::decode::{Part, Values, hybrid, short, values};
+use crate::parquet::footer::Chunk;
+use crate::parquet::schema::Leaf;
+use crate::parquet::source::Source;
+use crate::parquet::thrift::{Kind, Thrift};
+
+/// Compressed bytes of a page.
+const LONGEST_PAGE: usize = 1 << 30;
+
+/// Bytes in which a page's description is looked for, at first and at last: it may hold the least and the greatest of its texts.
+const FIRST_WINDOW: usize = 1 << 10;
+const LAST_WINDOW: usize = 1 << 25;
 
 /// Values of a page, and where in their rows they stand.
 pub(crate) struct Page {
@@ -23,9 +31,9 @@ pub(crate) struct Page {
 }
 
 /// The pages that are left.
-pub(crate) struct Pages<'a> {
-    file: &'a [u8],
-    at: usize,
+pub(crate) struct Pages<S> {
+    source: S,
+    at: u64,
     codec: i64,
     leaf: Leaf,
     /// Values that are left.
@@ -50,23 +58,28 @@ struct Header {
     is_plain: bool,
 }
 
-impl<'a> Pages<'a> {
-    pub(crate) fn new(file: &'a [u8], chunk: &Chunk, leaf: Leaf) -> Self {
+impl<S: Source> Pages<S> {
+    pub(crate) fn new(source: S, chunk: &Chunk, leaf: Leaf) -> Self {
         // Where both are said, the dictionary comes first; some writers forget to say it.
-        let at = chunk.dictionary_page.map_or(chunk.data_page, |at| at.min(chunk.data_page));
-        Pages { file, at, codec: chunk.codec, leaf, left: chunk.values, dictionary: None }
+        let at = chunk.dictionary_page.map_or(chunk.data_page, |at| at.min(chunk.data_page)) as u64;
+        Pages { source, at, codec: chunk.codec, leaf, left: chunk.values, dictionary: None }
     }
 
     /// The next page with values; `None` after the last.
     pub(crate) fn next_page(&mut self, budget: &mut Budget<'_>) -> Said<Option<Page>> {
         while self.left > 0 {
-            let rest = self.file.get(self.at..).unwrap_or_default();
-            let mut thrift = Thrift::new(rest);
-            let header = Header::read(&mut thrift)?;
-            let from = thrift.position();
-            let packed = from.checked_add(header.packed).and_then(|end| rest.get(from..end));
-            let packed = packed.ok_or_else(|| damaged("a page goes beyond the end of the file"))?;
-            self.at += from + packed.len();
+            let (header, from) = self.header()?;
+            if header.packed > LONGEST_PAGE {
+                let (found, most) = (header.packed, LONGEST_PAGE);
+                return Err(limit(format!("a page of {found} bytes; those of up to {most} are read")));
+            }
+            let source = self.source.clone();
+            let packed = source.bytes(from, header.packed)?;
+            if packed.len() < header.packed {
+                return Err(damaged("a page goes beyond the end of the file"));
+            }
+            let packed = packed.as_ref();
+            self.at = from + packed.len() as u64;
             match header.kind {
                 // Some writers leave pages without values.
                 0 | 3 if header.values == 0 => {}
@@ -85,6 +98,21 @@ impl<'a> Pages<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The description of the next page, and where its bytes begin. How long a description is it does not say, so more of the file is
+    /// tried until it is whole.
+    fn header(&self) -> Said<(Header, u64)> {
+        let mut window = FIRST_WINDOW;
+        loop {
+            let bytes = self.source.bytes(self.at, window)?;
+            let mut thrift = Thrift::new(&bytes);
+            match Header::read(&mut thrift) {
+                Ok(header) => return Ok((header, self.at + thrift.position() as u64)),
+                Err(_) if bytes.len() == window && window < LAST_WINDOW => window *= 8,
+                Err(flaw) => return Err(flaw),
+            }
+        }
     }
 
     /// Places are counted before anything is allocated for them: a few bytes may stand for millions.

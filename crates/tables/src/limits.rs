@@ -1,6 +1,6 @@
 //! How much a file may ask for.
 
-use crate::data::error::{Said, limit};
+use crate::flaw::{Said, limit};
 
 /// The most that one split may take. The defaults are several times what the largest sets in use need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +35,9 @@ impl Default for Limits {
 
 /// What is left of the limits while the files of a split are read.
 #[derive(Debug)]
-pub(crate) struct Budget<'a> {
-    pub(crate) limits: &'a Limits,
+pub struct Budget<'a> {
+    /// The limits.
+    pub limits: &'a Limits,
     unpacked: u64,
     text: u64,
     values: u64,
@@ -44,7 +45,8 @@ pub(crate) struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    pub(crate) fn new(limits: &'a Limits) -> Self {
+    /// All of them.
+    pub fn new(limits: &'a Limits) -> Self {
         Budget {
             limits,
             unpacked: limits.decoded_bytes,
@@ -55,12 +57,13 @@ impl<'a> Budget<'a> {
     }
 
     /// Bytes that may still come out of a decompressor.
-    pub(crate) fn unpacked_left(&self) -> u64 {
+    #[must_use]
+    pub fn unpacked_left(&self) -> u64 {
         self.unpacked
     }
 
     /// `bytes` come out of a decompressor.
-    pub(crate) fn unpack(&mut self, bytes: u64) -> Said<()> {
+    pub fn unpack(&mut self, bytes: u64) -> Said<()> {
         let left = self.unpacked.checked_sub(bytes);
         let wanted = self.limits.decoded_bytes;
         self.unpacked = left.ok_or_else(|| limit(format!("it unpacks to more than {wanted} bytes (decoded_bytes)")))?;
@@ -68,7 +71,7 @@ impl<'a> Budget<'a> {
     }
 
     /// A text of `bytes` becomes part of a row.
-    pub(crate) fn text(&mut self, bytes: usize) -> Said<()> {
+    pub fn text(&mut self, bytes: usize) -> Said<()> {
         let longest = self.limits.text_bytes;
         if bytes > longest {
             return Err(limit(format!("a text of {bytes} bytes; {longest} are allowed (text_bytes)")));
@@ -81,7 +84,7 @@ impl<'a> Budget<'a> {
     }
 
     /// So many values become part of a row.
-    pub(crate) fn values(&mut self, count: u64) -> Said<()> {
+    pub fn values(&mut self, count: u64) -> Said<()> {
         let wanted = self.limits.values;
         let left = self.values.checked_sub(count);
         self.values = left.ok_or_else(|| limit(format!("more than {wanted} values in its rows (values)")))?;
@@ -89,14 +92,14 @@ impl<'a> Budget<'a> {
     }
 
     /// One row more.
-    pub(crate) fn row(&mut self) -> Said<()> {
+    pub fn row(&mut self) -> Said<()> {
         let wanted = self.limits.rows;
         self.rows = self.rows.checked_sub(1).ok_or_else(|| limit(format!("more than {wanted} rows (rows)")))?;
         Ok(())
     }
 
     /// Whether lists and objects may lie `depth` deep.
-    pub(crate) fn depth(&self, depth: usize) -> Said<()> {
+    pub fn depth(&self, depth: usize) -> Said<()> {
         let deepest = self.limits.depth;
         if depth > deepest {
             return Err(limit(format!("lists and objects lie more than {deepest} deep in each other (depth)")));

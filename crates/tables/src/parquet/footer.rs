@@ -1,7 +1,7 @@
 //! The footer: columns, and where their pages lie.
 
-use crate::data::error::{Said, damaged};
-use crate::data::parquet::thrift::{Kind, Thrift};
+use crate::flaw::{Said, damaged};
+use crate::parquet::thrift::{Kind, Thrift};
 
 /// What a file says of itself.
 #[derive(Debug, Default)]

@@ -5,15 +5,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::data::error::{Flaw, Said, damaged, unsupported};
-use crate::data::float;
-use crate::data::limits::Budget;
-use crate::data::moment;
-use crate::data::parquet::decode::Scalar;
-use crate::data::parquet::footer::RowGroup;
-use crate::data::parquet::page::{Page, Pages};
-use crate::data::parquet::schema::{Columns, Leaf, Meaning, Node, Shape, Stored};
-use crate::data::reading::Row;
+use crate::Row;
+use crate::flaw::{Flaw, Said, damaged, unsupported};
+use crate::float;
+use crate::limits::Budget;
+use crate::moment;
+use crate::parquet::decode::Scalar;
+use crate::parquet::footer::RowGroup;
+use crate::parquet::page::{Page, Pages};
+use crate::parquet::schema::{Columns, Leaf, Meaning, Node, Shape, Stored};
 
 /// A group of rows, as it is read.
 pub(crate) struct Group<'a> {
@@ -24,7 +24,7 @@ pub(crate) struct Group<'a> {
 
 /// A column, at some place of some page.
 struct Cursor<'a> {
-    pages: Pages<'a>,
+    pages: Pages<&'a [u8]>,
     leaf: Leaf,
     page: Option<Page>,
     place: usize,

@@ -1,6 +1,6 @@
 //! Thrift's compact protocol, as far as Parquet needs it. Nothing is allocated by a length before the bytes are seen.
 
-use crate::data::error::{Flaw, Said, damaged};
+use crate::flaw::{Flaw, Said, damaged};
 
 /// Structures within structures.
 const DEEPEST: usize = 32;

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::data::error::{Said, damaged};
-use crate::data::limits::Budget;
-use crate::data::parquet::decode::{Part, Values, short};
-use crate::data::parquet::schema::Stored;
-use crate::data::parquet::thrift::{unzigzag, varint};
+use crate::flaw::{Said, damaged};
+use crate::limits::Budget;
+use crate::parquet::decode::{Part, Values, short};
+use crate::parquet::schema::Stored;
+use crate::parquet::thrift::{unzigzag, varint};
 
 /// Whole numbers, each the one before and a difference.
 pub(crate) fn whole(part: &Part, stored: Stored) -> Said<Values> {

@@ -1,8 +1,8 @@
 //! What the columns of a table are.
 
-use crate::data::arrow::flat::Table;
-use crate::data::error::{Said, damaged, shown, unsupported};
-use crate::data::names::twice;
+use crate::arrow::flat::Table;
+use crate::flaw::{Said, damaged, shown, unsupported};
+use crate::names::twice;
 
 /// Fields within fields.
 const DEEPEST: usize = 64;

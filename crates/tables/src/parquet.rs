@@ -11,20 +11,27 @@ mod delta;
 mod footer;
 mod page;
 mod schema;
+mod source;
+mod strings;
 mod thrift;
 
-use crate::data::error::{Said, Where, damaged, unsupported};
-use crate::data::limits::Budget;
-use crate::data::parquet::assemble::Group;
-use crate::data::parquet::footer::Footer;
-use crate::data::parquet::schema::Columns;
-use crate::data::reading::Row;
+pub use strings::Strings;
+
+use crate::Row;
+use crate::flaw::{Said, Where, damaged, unsupported};
+use crate::limits::Budget;
+use crate::parquet::assemble::Group;
+use crate::parquet::footer::Footer;
+use crate::parquet::schema::Columns;
 
 /// Begins and ends a file.
 const MAGIC: &[u8] = b"PAR1";
 
 /// All rows of a file.
-pub(crate) fn rows(bytes: &[u8], budget: &mut Budget<'_>) -> Said<Vec<Row>> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn rows(bytes: &[u8], budget: &mut Budget<'_>) -> Said<Vec<Row>> {
     let footer = Footer::read(footer_of(bytes)?)?;
     let columns = Columns::new(&footer.schema)?;
     let mut rows = Vec::new();

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 /// A number; null for what is none, as JSON has no infinities.
-pub(crate) fn value(number: f64) -> Value {
+pub fn value(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
