@@ -4,6 +4,7 @@
 //! of the model, and how answers become scores. What the harness writes as a Python function stands here as the name of a function
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
+mod classification;
 mod dataset;
 mod group;
 mod read;

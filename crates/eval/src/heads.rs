@@ -145,7 +145,11 @@ mod tests {
         for (task, labels, says) in [
             ("glue_head_sst2", None, "is a language model"),
             ("sst2", Some(&["negative", "positive"][..]), "asks for multiple_choice, and the model is a classifier"),
-            ("glue_head_mnli", Some(&["negative", "positive"]), "it has 3 labels (entailment, neutral, contradiction), and the model tells 2"),
+            (
+                "glue_head_mnli",
+                Some(&["negative", "positive"]),
+                "it has 3 labels (entailment, neutral, contradiction), and the model tells 2",
+            ),
             ("glue_head_stsb", Some(&["a", "b"]), "it asks for a value"),
             ("glue_head_sst2", Some(&["value"]), "it has 2 labels"),
             ("glue_head_sst2", Some(&["bad", "good"]), "negative, positive, and the model's bad, good"),

@@ -18,7 +18,8 @@ use crate::run::{Options, cases};
 pub fn training_lines(task: Task, library: &Library<'_>, options: &Options) -> Result<Vec<Value>, EvalError> {
     let (name, split) = (task.name.clone(), task.split().unwrap_or_default().to_owned());
     if task.output != crate::definition::Output::Classification {
-        let why = format!("it asks for {}, and only classifications have lines to fine-tune a head on", task.output.name());
+        let why =
+            format!("it asks for {}, and only classifications have lines to fine-tune a head on", task.output.name());
         return Err(EvalError::Task { task: name, why });
     }
     let (task, cases) = cases(task, library, options)?;
@@ -36,7 +37,8 @@ pub fn training_lines(task: Task, library: &Library<'_>, options: &Options) -> R
 
 fn lines(task: &Task, case: &Case) -> Result<Vec<Value>, String> {
     let right = case.right();
-    let unknown = || format!("the right answer is {}, which is none of {}", python::repr(&case.target), case.choices.len());
+    let unknown =
+        || format!("the right answer is {}, which is none of {}", python::repr(&case.target), case.choices.len());
     let mut found = Vec::with_capacity(case.requests.len());
     for (at, request) in case.requests.iter().enumerate() {
         let Request::Classify { text, pair } = request else { return Err("it asks for no label".to_owned()) };

@@ -410,11 +410,8 @@ fn score(
             rest = later;
             let ordered = order.map(|order| order.ordered(own));
             let ordered = ordered.as_deref().unwrap_or(own);
-            let (measures, left) = measure(task, pipeline, case, ordered, judges).map_err(|why| EvalError::Document {
-                task: task.name.clone(),
-                split: source.split.clone(),
-                document: case.index,
-                why,
+            let (measures, left) = measure(task, pipeline, case, ordered, judges).map_err(|why| {
+                EvalError::Document { task: task.name.clone(), split: source.split.clone(), document: case.index, why }
             })?;
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);

@@ -90,7 +90,9 @@ pub(crate) fn matching(folder: &Path, place: &str) -> Result<Vec<PathBuf>, DataE
     // The folder's own name may hold what a pattern would take for more.
     let pattern = match Path::new(place).is_absolute() {
         true => place.to_owned(),
-        false => Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(place).to_string_lossy().into_owned(),
+        false => {
+            Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(place).to_string_lossy().into_owned()
+        }
     };
     let wrong = |detail: String| DataError::Definition { what: place.to_owned(), detail };
     let found = glob::glob(&pattern).map_err(|error| wrong(format!("it is no pattern: {error}")))?;

@@ -30,11 +30,8 @@ impl Named {
     /// A split that is not named, files that are not there, patterns that are none.
     pub(crate) fn find(&self, split: &str, what: &str) -> Result<(Vec<PathBuf>, Reading), DataError> {
         let folder = self.folder.as_ref().map_or_else(|| self.base.clone(), |folder| self.base.join(folder));
-        let missing = |looked: Vec<String>, way: String| DataError::Missing {
-            what: what.to_owned(),
-            looked,
-            ways: vec![way],
-        };
+        let missing =
+            |looked: Vec<String>, way: String| DataError::Missing { what: what.to_owned(), looked, ways: vec![way] };
         let mut files = Vec::new();
         if self.splits.is_empty() {
             let patterns = [format!("{split}.*"), format!("{split}-*"), format!("{split}/*")];
@@ -58,7 +55,8 @@ impl Named {
                 let found = matching(&folder, path)?;
                 if found.is_empty() {
                     let looked = vec![format!("{}: no such file", folder.join(path).display())];
-                    let way = "put it there; a path begins from the folder of the definition, and from `data_dir` in it";
+                    let way =
+                        "put it there; a path begins from the folder of the definition, and from `data_dir` in it";
                     return Err(missing(looked, way.to_owned()));
                 }
                 files.extend(found);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::classification;
 use super::dataset::dataset;
 use super::yaml::{Content, Fault, Node};
 use super::{Examples, Field, Filter, Generating, Metric, Output, Pipeline, Sampler, Task};
@@ -213,7 +214,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
             .transpose()?,
         doc_to_text: fields.field("doc_to_text")?,
         doc_to_target: fields.field("doc_to_target")?,
-        labels: labels(&fields, output),
+        labels: classification::labels(&fields, output),
         doc_to_choice: fields.field("doc_to_choice")?,
         doc_to_pair: fields.field("doc_to_pair")?,
         gen_prefix: fields.field("gen_prefix")?,
@@ -256,35 +257,7 @@ fn complete(task: &Task, fields: &Fields<'_>) -> Read<()> {
     if task.output == Output::MultipleChoice {
         fields.wanted("doc_to_choice")?;
     }
-    if task.output != Output::Classification {
-        let pair = fields.find("doc_to_pair").map(|node| node.fault("`doc_to_pair` goes with `classification`"));
-        return pair.map_or(Ok(()), Err);
-    }
-    for name in ["description", "gen_prefix", "num_fewshot", "fewshot_config", "fewshot_split"] {
-        if let Some(node) = fields.find(name) {
-            return Err(node.fault(format!("`{name}` has no meaning for a classification: a head reads the text alone")));
-        }
-    }
-    let names = task.labels();
-    let distinct = (1..names.len()).all(|at| !names[..at].contains(&names[at]));
-    match fields.find("doc_to_choice") {
-        Some(node) if names.len() < 2 || !distinct => Err(node.fault(
-            "`doc_to_choice` of a classification is the list of its labels in the data's order, two or more; a value has \
-             none",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The names of labels; none where the list is of something else, or there is none.
-fn labels(fields: &Fields<'_>, output: Output) -> Vec<String> {
-    match fields.find("doc_to_choice").map(|node| &node.content) {
-        Some(Content::List(items)) if output == Output::Classification => {
-            let name = |item: &Node| if let Content::Text(name) = &item.content { Some(name.clone()) } else { None };
-            items.iter().map(name).collect::<Option<_>>().unwrap_or_default()
-        }
-        _ => Vec::new(),
-    }
+    classification::complete(task, fields)
 }
 
 fn output(fields: &Fields<'_>) -> Read<Output> {

@@ -34,8 +34,7 @@ pub(super) fn classified(task: &Task, case: &Case, answers: &[Answer]) -> Result
 fn value(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, String> {
     let found = *logits(answers.first().ok_or_else(missing)?)?.first().ok_or_else(missing)?;
     let wanted = case.target.as_f64().filter(|wanted| wanted.is_finite());
-    let gold =
-        wanted.ok_or_else(|| format!("the right answer is a number, found {}", python::repr(&case.target)))?;
+    let gold = wanted.ok_or_else(|| format!("the right answer is a number, found {}", python::repr(&case.target)))?;
     let measured = |name: &str| match name {
         "pearson" | "spearman" => Ok(Measure::Values { gold, found }),
         other => Err(format!("the metric `{other}` is not of values")),

@@ -80,8 +80,7 @@ mod tests {
         });
         let (group, names) = found.unwrap();
         assert_eq!(names.len(), given.len(), "{names:?}");
-        let source =
-            Source { split: "test".to_owned(), files: Vec::new(), revision: None, sha256: String::new() };
+        let source = Source { split: "test".to_owned(), files: Vec::new(), revision: None, sha256: String::new() };
         let outcome = |(name, values): &(&str, &[f64])| {
             let task = catalog.task(name).unwrap();
             assert_eq!(task.metrics.len(), values.len(), "{name}");

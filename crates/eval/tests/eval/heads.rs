@@ -54,8 +54,10 @@ fn candidates_are_lines_of_their_own() {
     let row = json!({"passage": "One met Two.\n@highlight\nTwo left", "query": "@placeholder left", "entities": ["Two", "One"],
         "answers": ["Two"], "idx": {"passage": 0, "query": 0}});
     let data = folder("aps/super_glue/record/validation.jsonl", &[row]);
-    let found: Vec<Value> =
-        lines("superglue_head_record", data.path()).iter().map(|line| json!([line["text_pair"], line["label"]])).collect();
+    let found: Vec<Value> = lines("superglue_head_record", data.path())
+        .iter()
+        .map(|line| json!([line["text_pair"], line["label"]]))
+        .collect();
     assert_eq!(found, [json!(["  - One left", "False"]), json!(["  - Two left", "True"])]);
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use gptneo_eval::data::{Library, Split};
 use gptneo_eval::{Catalog, EvalError, Options, requests};
 
-const HEAD: &str = "task: mine\noutput_type: multiple_choice\ndoc_to_text: '{{q}}'\ndoc_to_choice: [a, b]\ndoc_to_target: 0\n";
+const HEAD: &str =
+    "task: mine\noutput_type: multiple_choice\ndoc_to_text: '{{q}}'\ndoc_to_choice: [a, b]\ndoc_to_target: 0\n";
 
 /// The questions that a definition's documents ask; it lies in a folder with some files.
 fn asked(definition: &str) -> Result<Vec<String>, EvalError> {
@@ -35,13 +36,22 @@ fn asked(definition: &str) -> Result<Vec<String>, EvalError> {
 fn files_are_read_from_the_definitions_folder() {
     for (definition, wanted) in [
         ("dataset_path: json\ntest_split: train\ndataset_kwargs: {data_files: ../sets/one.jsonl}", &["j1", "j2"][..]),
-        ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: ../sets/two.jsonl, train: x.jsonl}}", &["j3"]),
+        (
+            "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: ../sets/two.jsonl, train: x.jsonl}}",
+            &["j3"],
+        ),
         (
             "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: [../sets/two.jsonl, ../sets/one.jsonl]}}",
             &["j3", "j1", "j2"],
         ),
-        ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: '../sets/*.jsonl'}}", &["j1", "j2", "j3"]),
-        ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_dir: ../sets, data_files: {test: one.jsonl}}", &["j1", "j2"]),
+        (
+            "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: '../sets/*.jsonl'}}",
+            &["j1", "j2", "j3"],
+        ),
+        (
+            "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_dir: ../sets, data_files: {test: one.jsonl}}",
+            &["j1", "j2"],
+        ),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: ROOT/sets/two.jsonl}}", &["j3"]),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: 'ROOT/sets/t*.jsonl'}}", &["j3"]),
         (
@@ -86,16 +96,34 @@ fn what_cannot_be_followed_is_said() {
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: []}", "`data_files` is a path"),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: 3}", "`data_files` is a path"),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: {test: [1]}}", "`data_files` is a path"),
-        ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: 'https://x.org/a.jsonl'}", "is an address"),
+        (
+            "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: 'https://x.org/a.jsonl'}",
+            "is an address",
+        ),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_dir: 'hf://a/b'}", "is an address"),
         ("dataset_path: json\ntest_split: test\ndataset_kwargs: [data_files]", "`dataset_kwargs` is a mapping"),
-        ("dataset_path: me/set\ntest_split: test\ndataset_kwargs: {data_files: a.jsonl}", "is followed where `dataset_path` is json"),
-        ("dataset_path: me/set\ntest_split: test\ndataset_kwargs: {data_dir: a}", "is followed where `dataset_path` is json"),
+        (
+            "dataset_path: me/set\ntest_split: test\ndataset_kwargs: {data_files: a.jsonl}",
+            "is followed where `dataset_path` is json",
+        ),
+        (
+            "dataset_path: me/set\ntest_split: test\ndataset_kwargs: {data_dir: a}",
+            "is followed where `dataset_path` is json",
+        ),
         ("dataset_path: csv\ntest_split: train\ndataset_kwargs: {field: a, data_files: a.csv}", "`field` goes with"),
-        ("dataset_path: json\ntest_split: train\ndataset_kwargs: {sep: ',', data_files: a.json}", "go with `dataset_path: csv`"),
+        (
+            "dataset_path: json\ntest_split: train\ndataset_kwargs: {sep: ',', data_files: a.json}",
+            "go with `dataset_path: csv`",
+        ),
         ("dataset_path: csv\ntest_split: train\ndataset_kwargs: {sep: ';', data_files: a.csv}", "commas or tabs"),
-        ("dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: ../sets/one.jsonl}", "has files of train, and none of test"),
-        ("dataset_path: json\ntest_split: train\ndataset_kwargs: {data_files: ../sets/none.jsonl}", "none.jsonl: no such file"),
+        (
+            "dataset_path: json\ntest_split: test\ndataset_kwargs: {data_files: ../sets/one.jsonl}",
+            "has files of train, and none of test",
+        ),
+        (
+            "dataset_path: json\ntest_split: train\ndataset_kwargs: {data_files: ../sets/none.jsonl}",
+            "none.jsonl: no such file",
+        ),
         ("dataset_path: json\ntest_split: dev\ndataset_kwargs: {data_dir: ../split}", "dev.*: no such file"),
         ("dataset_path: json\ntest_split: train\ndataset_kwargs: {data_files: '../sets/[x'}", "no pattern"),
     ] {

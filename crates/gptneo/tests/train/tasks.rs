@@ -26,7 +26,8 @@ fn world() -> World {
 /// The run with tasks.
 fn measured(world: &World, name: &str, more: &[&str]) -> Program {
     let include = format!("eval.include={:?}", world.output("tasks.yaml"));
-    let set = [&["eval.tasks=[\"hens_eggs\", \"hens_told\"]", "eval.every=7", "eval.at_start=true", &include], more].concat();
+    let set =
+        [&["eval.tasks=[\"hens_eggs\", \"hens_told\"]", "eval.every=7", "eval.at_start=true", &include], more].concat();
     set.iter().fold(world.program(name), |program, set| program.arg("--set").arg(*set))
 }
 
@@ -45,7 +46,8 @@ fn tasks_are_told_and_change_no_weight() {
     let report = measured(&world, "run", &[]).arg("--json").env("GPTNEO_HOME", home.as_os_str()).run().json();
     let ((log, weights, moments), plain) = (world.result("run"), world.result("plain"));
     assert_eq!((weights, moments), (plain.1, plain.2), "measuring changes nothing");
-    let without: String = log.lines().filter(|line| !line.contains("\"event\":\"eval\"")).map(|l| l.to_owned() + "\n").collect();
+    let without: String =
+        log.lines().filter(|line| !line.contains("\"event\":\"eval\"")).map(|l| l.to_owned() + "\n").collect();
     assert_eq!(without, plain.0);
 
     let told = lines(&world, "run", "eval");
@@ -67,7 +69,8 @@ fn tasks_are_told_and_change_no_weight() {
     assert_eq!(said["results"]["hens_eggs"]["acc,none"].as_f64(), Some(acc));
 
     let shown = Program::new(["runs", "show", "hens", "--json"]).env("GPTNEO_HOME", home.as_os_str()).run().json();
-    let metric = |name: &str| shown["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name).cloned();
+    let metric =
+        |name: &str| shown["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name).cloned();
     for name in ["eval/hens_eggs/acc", "eval/hens_eggs/f1", "eval/hens_told/exact_match", "held_out/loss"] {
         assert!(metric(name).is_some(), "{name}: {shown}");
     }
@@ -102,7 +105,8 @@ fn a_run_that_goes_on_measures_everything_once() {
 #[test]
 fn what_cannot_be_measured_is_told_before_the_first_step() {
     let world = world();
-    fs::write(world.output("bad.yaml"), TASK.replace("hens.test.jsonl", "gone.jsonl").replace("hens_", "lost_")).unwrap();
+    fs::write(world.output("bad.yaml"), TASK.replace("hens.test.jsonl", "gone.jsonl").replace("hens_", "lost_"))
+        .unwrap();
     let include = format!("eval.include={:?}", world.output("bad.yaml"));
     for (more, code, says) in [
         (&["eval.tasks=hens_egg"][..], 2, "near are hens_eggs"),

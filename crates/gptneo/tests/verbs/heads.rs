@@ -65,7 +65,8 @@ fn samples(out: &Path, task: &str) -> Vec<Value> {
 fn a_head_is_measured_by_its_own_labels() {
     let world = World::new();
     let out = world.path("out");
-    let said = world.eval("glue_head_mnli").arg("-m").arg(world.path("gpt_neo")).arg("--log-samples").arg("-o").arg(&out);
+    let said =
+        world.eval("glue_head_mnli").arg("-m").arg(world.path("gpt_neo")).arg("--log-samples").arg("-o").arg(&out);
     let said = said.run().json();
     let found = &said["results"]["glue_head_mnli"];
     assert_eq!((&found["sample_len"], &said["n-samples"]["glue_head_mnli"]["effective"]), (&json!(15), &json!(15)));
@@ -76,9 +77,11 @@ fn a_head_is_measured_by_its_own_labels() {
     for (n, sample) in samples(&out, "glue_head_mnli").iter().enumerate() {
         let text = format!("the inn has {n} men\nan inn {}", n * 7 % 5);
         let model = world.path("gpt_neo");
-        let score = Program::new(["score", "--json", "--cache-type-k", "f32", "--cache-type-v", "f32", "--text", &text, "-m"]);
+        let score =
+            Program::new(["score", "--json", "--cache-type-k", "f32", "--cache-type-v", "f32", "--text", &text, "-m"]);
         let score = score.arg(model).run().json();
-        let logits = |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect() };
+        let logits =
+            |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().map(|l| l.as_f64().unwrap()).collect() };
         let wanted = logits(&score["logits"]);
         for (found, wanted) in logits(&sample["resps"][0][0]).iter().zip(&wanted) {
             assert!((found - wanted).abs() < 1e-6, "{text}: {found} {wanted}");
@@ -136,7 +139,11 @@ fn what_does_not_fit_is_told_before_anything_is_read() {
         ("glue_head_mnli", &[], "no model with a head for it is named"),
         ("glue_head_mnli", &["--head", "glue_head_mnli"], "it is written TASK=DIR"),
         ("glue_head_mnli", &["--head", &head("glue_head_rte")], "none of the tasks that are measured"),
-        ("glue_head_mnli", &["--head", &head("glue_head_mnli"), "--head", &head("glue_head_mnli")], "has a head already"),
+        (
+            "glue_head_mnli",
+            &["--head", &head("glue_head_mnli"), "--head", &head("glue_head_mnli")],
+            "has a head already",
+        ),
         ("glue_head_mnli", &["--head", &head("glue_head_mnli"), "--use-cache", "x"], "cannot be used with"),
     ];
     for (task, flags, says) in cases {

@@ -78,8 +78,7 @@ impl Tasks {
         let mut engine = Engine::new(Box::new(loaded.decoder), Some(self.tokenizer.clone()));
         let mut subject = Subject { engine: &mut engine, adapter: None };
         let mut judges = Judges::default();
-        let measured =
-            self.prepared.measure(&|_| true, &mut subject, Answers::InMemory, &mut judges, &mut Unwatched);
+        let measured = self.prepared.measure(&|_| true, &mut subject, Answers::InMemory, &mut judges, &mut Unwatched);
         let tasks = measured.map_err(|error| TrainError::Tasks(error.to_string()))?;
         Ok(scored(&self.prepared.outcome(tasks)))
     }
