@@ -4,7 +4,8 @@
 //! - `{"prompt": …, "response": …}` (or `completion`): the response is learned;
 //! - `{"messages": [{"role": …, "content": …}, …]}`: the assistant's turns are learned, in the form of a chat template;
 //! - `{"text": …}`: all of it is learned;
-//! - `{"text": …, "label": …}`: the label is learned, by its name or its number.
+//! - `{"text": …, "label": …}`: the label is learned, by its name or its number;
+//! - `{"text": …, "text_pair": …, "label": …}`: likewise, of two texts that belong together.
 //!
 //! A line that is none of these is an error that names it: sets for fine-tuning are made by hand, and a line left out in silence
 //! would be missed.
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gptneo_text::shards::{Split, sha256_of};
-use gptneo_text::{ChatTemplate, Example, Message, Role, Tokenizer};
+use gptneo_text::{ChatTemplate, Example, Message, Role, Tokenizer, text_pair};
 use serde::Deserialize;
 
 use crate::batch::{Batch, Flaw};
@@ -86,6 +87,7 @@ struct Record {
     response: Option<String>,
     completion: Option<String>,
     text: Option<String>,
+    text_pair: Option<String>,
     label: Option<Label>,
 }
 
@@ -142,9 +144,15 @@ impl Said {
         if let Some(label) = record.label {
             return match (record.messages, record.prompt, response, record.text) {
                 (None, None, None, Some(text)) if text.trim().is_empty() => Err("its text is empty".to_owned()),
-                (None, None, None, Some(text)) => Ok(Said::Labelled(text, label)),
+                (None, None, None, Some(text)) => {
+                    let whole = record.text_pair.map(|pair| text_pair(&text, &pair));
+                    Ok(Said::Labelled(whole.unwrap_or(text), label))
+                }
                 _ => Err("a `label` stands beside a `text` alone".to_owned()),
             };
+        }
+        if record.text_pair.is_some() {
+            return Err("a `text_pair` stands beside a `text` and its `label`".to_owned());
         }
         match (record.messages, record.prompt, response, record.text) {
             (Some(turns), None, None, None) => {

@@ -5,12 +5,14 @@
 //! Held by `tests/eval/aggregates.rs` against numbers that the harness gives.
 
 mod bootstrap;
+mod correlation;
 mod labels;
 
 use serde_json::{Value, json};
 
 use crate::similarity::{Bleu, BleuOptions, Chrf, ChrfVariant, CorpusMetric, Ter};
 use bootstrap::bootstrap;
+use correlation::{pearson, ranks};
 use labels::{Confusion, f1, macro_f1, matthews};
 
 /// What one document contributes to a score.
@@ -31,6 +33,13 @@ pub enum Measure {
         gold: i64,
         /// Found.
         predicted: i64,
+    },
+    /// The right value and the one that was found.
+    Values {
+        /// Right.
+        gold: f64,
+        /// Found.
+        found: f64,
     },
     /// The right choice, and how probable each is.
     Distribution {
@@ -62,6 +71,7 @@ impl Measure {
             Self::Number(value) => json!(value),
             Self::Weighted { sum, weight } => json!([sum, weight]),
             Self::Labels { gold, predicted } => json!([gold, predicted]),
+            Self::Values { gold, found } => json!([gold, found]),
             Self::Distribution { gold, probabilities } => json!([gold, probabilities]),
             Self::Part { question: (paragraph, question), right } => json!([[paragraph, question], right]),
             Self::Texts { references, hypothesis } => json!([references, hypothesis]),
@@ -87,6 +97,10 @@ pub(crate) enum Aggregation {
     /// The mean of each label's F1 against the rest, over labels 0, 1 and 2.
     MacroF1,
     Matthews,
+    /// Of values; 0 where it is undefined.
+    Pearson,
+    /// Likewise, of their ranks.
+    Spearman,
     Brier,
     /// The share of questions with every part right.
     AllParts,
@@ -105,7 +119,7 @@ pub(crate) const BOOTSTRAP_ITERATIONS: usize = 100_000;
 
 impl Aggregation {
     /// As definitions name them.
-    pub(crate) const NAMES: [(&'static str, Aggregation); 15] = [
+    pub(crate) const NAMES: [(&'static str, Aggregation); 17] = [
         ("mean", Self::Mean),
         ("median", Self::Median),
         ("nanmean", Self::NanMean),
@@ -115,6 +129,8 @@ impl Aggregation {
         ("f1", Self::F1),
         ("macro_f1", Self::MacroF1),
         ("matthews_corrcoef", Self::Matthews),
+        ("pearson", Self::Pearson),
+        ("spearman", Self::Spearman),
         ("brier_score", Self::Brier),
         ("acc_all", Self::AllParts),
         ("bleu", Self::Bleu),
@@ -161,6 +177,14 @@ impl Aggregation {
             Self::F1 => Some(f1(&Confusion::of(&pairs(measures)?), 1)),
             Self::MacroF1 => Some(macro_f1(&Confusion::of(&pairs(measures)?))),
             Self::Matthews => Some(matthews(&Confusion::of(&pairs(measures)?))),
+            Self::Pearson => {
+                let (gold, found) = values(measures)?;
+                Some(pearson(&gold, &found))
+            }
+            Self::Spearman => {
+                let (gold, found) = values(measures)?;
+                Some(pearson(&ranks(&gold), &ranks(&found)))
+            }
             Self::Brier => brier(measures),
             Self::AllParts => Some(mean(&whole_questions(measures)?)),
             Self::Bleu | Self::Chrf | Self::ChrfPlusPlus | Self::Ter => None,
@@ -174,6 +198,10 @@ impl Aggregation {
         }
         let resample = |statistic: &(dyn Fn(&[u32]) -> f64 + Sync)| {
             (iterations > 0).then(|| bootstrap(measures.len(), iterations, statistic))
+        };
+        let few = |statistic: &(dyn Fn(&[u32]) -> f64 + Sync)| {
+            let iterations = iterations.min(CORRELATION_ITERATIONS);
+            (iterations > 1).then(|| bootstrap(measures.len(), iterations, statistic))
         };
         match self {
             Self::Mean => Some(standard_error(&numbers(measures)?)),
@@ -205,6 +233,14 @@ impl Aggregation {
                 let all = Confusion::of(&pairs(measures)?);
                 resample(&|places| matthews(&all.resampled(places)))
             }
+            Self::Pearson => {
+                let (gold, found) = values(measures)?;
+                few(&|places| pearson(&drawn(&gold, places), &drawn(&found, places)))
+            }
+            Self::Spearman => {
+                let (gold, found) = values(measures)?;
+                few(&|places| pearson(&ranks(&drawn(&gold, places)), &ranks(&drawn(&found, places))))
+            }
             Self::MacroF1 | Self::WeightedPerplexity | Self::BitsPerByte | Self::Brier => None,
             Self::Bleu => texts_error(&bleu(), measures, iterations),
             Self::Chrf => texts_error(&chrf(ChrfVariant::Characters), measures, iterations),
@@ -214,6 +250,8 @@ impl Aggregation {
     }
 }
 
+/// Resamples of correlations, of which the harness has none: each sorts all values.
+const CORRELATION_ITERATIONS: usize = 1000;
 /// Resamples of scores of texts: as many as the harness takes.
 const TEXT_ITERATIONS: usize = 100;
 
@@ -263,6 +301,8 @@ pub(crate) fn known_metric(name: &str) -> Option<(Aggregation, bool)> {
         "bits_per_byte" => (Aggregation::BitsPerByte, false),
         "f1" => (Aggregation::F1, true),
         "mcc" => (Aggregation::Matthews, true),
+        "pearson" => (Aggregation::Pearson, true),
+        "spearman" => (Aggregation::Spearman, true),
         "brier_score" => (Aggregation::Brier, false),
         "acc_all" => (Aggregation::AllParts, true),
         "bleu" => (Aggregation::Bleu, true),
@@ -314,6 +354,19 @@ fn pairs(measures: &[Measure]) -> Option<Vec<(i64, i64)>> {
         _ => None,
     };
     measures.iter().map(pair).collect()
+}
+
+/// The right values, and those found.
+fn values(measures: &[Measure]) -> Option<(Vec<f64>, Vec<f64>)> {
+    let value = |measure: &Measure| match measure {
+        Measure::Values { gold, found } => Some((*gold, *found)),
+        _ => None,
+    };
+    measures.iter().map(value).collect()
+}
+
+fn drawn(numbers: &[f64], places: &[u32]) -> Vec<f64> {
+    places.iter().map(|&at| numbers[at as usize]).collect()
 }
 
 fn brier(measures: &[Measure]) -> Option<f64> {

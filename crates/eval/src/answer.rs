@@ -19,6 +19,13 @@ pub(crate) enum Request {
         /// The text.
         text: String,
     },
+    /// Which label a text, or a pair of texts, has.
+    Classify {
+        /// The text.
+        text: String,
+        /// What goes with it.
+        pair: Option<String>,
+    },
     /// To go on.
     Generate {
         /// The prompt.
@@ -35,7 +42,8 @@ impl Request {
     pub(crate) fn arguments(&self) -> Value {
         match self {
             Self::Likelihood { context, continuation } => json!([context, continuation]),
-            Self::Rolling { text } => json!([text]),
+            Self::Rolling { text } | Self::Classify { text, pair: None } => json!([text]),
+            Self::Classify { text, pair: Some(pair) } => json!([text, pair]),
             Self::Generate { context, generating, .. } => json!([context, {
                 "until": generating.until,
                 "max_gen_toks": generating.max_tokens,
@@ -52,15 +60,16 @@ impl Request {
         let kind = match self {
             Self::Likelihood { .. } => json!("loglikelihood"),
             Self::Rolling { .. } => json!("loglikelihood_rolling"),
+            Self::Classify { .. } => json!("classification"),
             Self::Generate { sample, .. } => json!(["generate_until", sample]),
         };
         crate::hash(json!([kind, self.arguments()]).to_string().as_bytes())
     }
+}
 
-    /// A number that depends on all of it.
-    pub(crate) fn number(&self) -> u64 {
-        self.key().bytes().fold(0, |number: u64, digit| number.rotate_left(5) ^ u64::from(digit))
-    }
+/// A number that depends on all of a request, made of its key.
+pub(crate) fn number(key: &str) -> u64 {
+    key.bytes().fold(0, |number: u64, digit| number.rotate_left(5) ^ u64::from(digit))
 }
 
 /// What came back.
@@ -77,6 +86,8 @@ pub(crate) enum Answer {
     Rolling(f64),
     /// Generated.
     Text(String),
+    /// Of labels, in the model's order, or of a value alone.
+    Logits(Vec<f32>),
 }
 
 impl Answer {
@@ -84,7 +95,7 @@ impl Answer {
     pub(crate) fn logprob(&self) -> Option<f64> {
         match self {
             Self::Likelihood { logprob, .. } | Self::Rolling(logprob) => Some(*logprob),
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Logits(_) => None,
         }
     }
 
@@ -101,6 +112,7 @@ impl Answer {
             }
             Self::Rolling(logprob) => json!(crate::python::float_repr(*logprob)),
             Self::Text(text) => json!(text),
+            Self::Logits(logits) => json!(logits),
         }
     }
 }

@@ -1,18 +1,17 @@
-//! Requests put to the engine, and its answers kept.
-//!
-//! Texts become tokens as the reference harness makes them: white space at the end of a context belongs to the continuation, whose
-//! tokens are what the whole has beyond those of the context alone; an empty context is the model's beginning token. A request
-//! that stands twice is asked once.
+//! Requests put to the engine, and its answers kept. A request that stands twice is asked once.
+
+mod encoding;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use gptneo_engine::{Cause, Engine, Pair, Prompt, Sampling, windows};
 
-use crate::answer::{Answer, Request};
+pub(crate) use encoding::{Encoded, encoded, is_cut};
+
+use crate::answer::{Answer, Request, number};
 use crate::cache::Cache;
 use crate::error::EvalError;
-use crate::python::is_space;
 
 /// Is told how far it is.
 pub trait Watch {
@@ -27,33 +26,38 @@ pub trait Watch {
 
 /// Who is asked.
 pub struct Subject<'a> {
-    /// A language model with its tokenizer.
+    /// A model with its tokenizer.
     pub engine: &'a mut Engine,
     /// An adapter of it.
     pub adapter: Option<String>,
 }
 
-/// Tokens of a likelihood, and which request they are of.
-struct Asked {
-    request: usize,
-    context: Vec<u32>,
-    continuation: Vec<u32>,
+/// A request with its tokens.
+pub(crate) struct Question<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) encoded: Encoded,
 }
 
-/// Answers to `requests`, in their order. What the cache has is not asked again.
+/// Tokens of a likelihood, and which question they are of.
+struct Asked<'a> {
+    question: usize,
+    pair: Pair<'a>,
+}
+
+/// Answers to questions, in their order. What the cache has is not asked again.
 pub(crate) fn ask(
     subject: &mut Subject<'_>,
-    requests: &[&Request],
+    questions: &[Question<'_>],
     seed: u64,
     cache: &mut Cache,
     watch: &mut dyn Watch,
 ) -> Result<Vec<Answer>, EvalError> {
-    let keys: Vec<String> = requests.iter().map(|request| request.key()).collect();
+    let keys: Vec<String> = questions.iter().map(|question| question.request.key()).collect();
     let mut first: HashMap<&str, usize> = HashMap::new();
-    let wanted: Vec<usize> = (0..requests.len())
+    let wanted: Vec<usize> = (0..questions.len())
         .filter(|&at| cache.find(&keys[at]).is_none() && first.insert(&keys[at], at).is_none())
         .collect();
-    let total = requests.len();
+    let total = questions.len();
     let mut open: HashMap<&str, usize> = HashMap::new();
     for key in &keys {
         *open.entry(key).or_default() += 1;
@@ -70,54 +74,39 @@ pub(crate) fn ask(
         }
         if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    if likelihoods(subject, requests, &wanted, cache, &mut answered)?.is_continue() {
-        generations(subject, requests, &wanted, seed, cache, &mut answered)?;
+    let going = if subject.engine.spec().classifier.is_some() {
+        classifications(subject, questions, &wanted, cache, &mut answered)?
+    } else {
+        likelihoods(subject, questions, &wanted, cache, &mut answered)?
+    };
+    if going.is_continue() {
+        let seeds = |at: usize| seed ^ number(&keys[at]);
+        generations(subject, questions, &wanted, &seeds, cache, &mut answered)?;
     }
     failed?;
     let found = |key: &String| cache.find(key).cloned().expect("every request was asked or stood in the cache");
     Ok(keys.iter().map(found).collect())
 }
 
-/// Whether the model's context cannot hold a request, so that its beginning is left out, as the harness does. A text that is scored as a
-/// whole goes through windows, and loses nothing.
-pub(crate) fn loses_its_beginning(subject: &Subject<'_>, request: &Request) -> Result<bool, EvalError> {
-    let positions = subject.engine.spec().positions;
-    Ok(match request {
-        Request::Rolling { .. } => false,
-        Request::Likelihood { context, continuation } => {
-            let (context, continuation) = pair(subject.engine, context, continuation, subject.engine.beginning())?;
-            context.len() + continuation.len() > positions + 1
-        }
-        Request::Generate { context, generating, .. } => {
-            encode(subject.engine, context)?.len() > positions.saturating_sub(generating.max_tokens)
-        }
-    })
-}
-
 type Answered<'a> = dyn FnMut(usize, Answer, &mut Cache) -> ControlFlow<()> + 'a;
 
 fn likelihoods(
     subject: &mut Subject<'_>,
-    requests: &[&Request],
+    questions: &[Question<'_>],
     wanted: &[usize],
     cache: &mut Cache,
     answered: &mut Answered<'_>,
 ) -> Result<ControlFlow<()>, EvalError> {
     let positions = subject.engine.spec().positions;
-    let beginning = subject.engine.beginning();
     let mut asked = Vec::new();
     // Sums of requests that are asked in several windows, and how many are out.
     let mut sums: HashMap<usize, (f64, usize)> = HashMap::new();
     for &at in wanted {
-        match requests[at] {
-            Request::Likelihood { context, continuation } => {
-                let (context, continuation) = pair(subject.engine, context, continuation, beginning)?;
-                asked.push(Asked { request: at, context, continuation });
+        match &questions[at].encoded {
+            Encoded::Likelihood { context, continuation } => {
+                asked.push(Asked { question: at, pair: Pair { context, continuation } });
             }
-            Request::Rolling { text } => {
-                let beginning = beginning.ok_or(EvalError::NoBeginning)?;
-                let mut tokens = vec![beginning];
-                tokens.extend(encode(subject.engine, text)?);
+            Encoded::Rolling(tokens) => {
                 let windows = windows(tokens.len() - 1, positions);
                 if windows.is_empty() {
                     // An empty text is certain.
@@ -127,19 +116,17 @@ fn likelihoods(
                 }
                 sums.insert(at, (0.0, windows.len()));
                 asked.extend(windows.into_iter().map(|window| Asked {
-                    request: at,
-                    context: tokens[window.context()].to_vec(),
-                    continuation: tokens[window.continuation()].to_vec(),
+                    question: at,
+                    pair: Pair { context: &tokens[window.context()], continuation: &tokens[window.continuation()] },
                 }));
             }
-            Request::Generate { .. } => {}
+            Encoded::Generate(_) | Encoded::Classify(_) => {}
         }
     }
     let mut going = ControlFlow::Continue(());
-    let pairs: Vec<Pair<'_>> =
-        asked.iter().map(|asked| Pair { context: &asked.context, continuation: &asked.continuation }).collect();
+    let pairs: Vec<Pair<'_>> = asked.iter().map(|asked| asked.pair).collect();
     subject.engine.scorer(subject.adapter.as_deref())?.likelihoods(&pairs, &mut |place, found| {
-        let at = asked[place].request;
+        let at = asked[place].question;
         let answer = match sums.get_mut(&at) {
             None => Answer::Likelihood { logprob: found.logprob, greedy: found.greedy },
             Some((sum, out)) => {
@@ -157,44 +144,31 @@ fn likelihoods(
     Ok(going)
 }
 
-/// The tokens of a context and of what follows it.
-fn pair(
-    engine: &Engine,
-    context: &str,
-    continuation: &str,
-    beginning: Option<u32>,
-) -> Result<(Vec<u32>, Vec<u32>), EvalError> {
-    let kept = context.trim_end_matches(is_space);
-    if kept.is_empty() {
-        let beginning = beginning.ok_or(EvalError::NoBeginning)?;
-        let mut tokens = encode(engine, &format!("{context}{continuation}"))?;
-        // A text that brings its own beginning is not given another.
-        if tokens.first() == Some(&beginning) && tokens.len() > 1 {
-            let rest = tokens.split_off(1);
-            return Ok((tokens, rest));
+/// What a head says of texts, one after the other; what its context cannot hold is cut off at the end.
+fn classifications(
+    subject: &mut Subject<'_>,
+    questions: &[Question<'_>],
+    wanted: &[usize],
+    cache: &mut Cache,
+    answered: &mut Answered<'_>,
+) -> Result<ControlFlow<()>, EvalError> {
+    let positions = subject.engine.spec().positions;
+    let mut scorer = subject.engine.scorer(subject.adapter.as_deref())?;
+    for &at in wanted {
+        let Encoded::Classify(tokens) = &questions[at].encoded else { continue };
+        let found = scorer.classify_tokens(&tokens[..tokens.len().min(positions)])?;
+        if answered(at, Answer::Logits(found.logits), cache).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
-        return nothing(tokens, continuation).map(|tokens| (vec![beginning], tokens));
     }
-    let mut whole = encode(engine, &format!("{context}{continuation}"))?;
-    let before = encode(engine, kept)?;
-    let tokens = whole.split_off(before.len().min(whole.len()));
-    nothing(tokens, continuation).map(|tokens| (before, tokens))
-}
-
-fn nothing(tokens: Vec<u32>, continuation: &str) -> Result<Vec<u32>, EvalError> {
-    if tokens.is_empty() { Err(EvalError::NoTokens { text: continuation.to_owned() }) } else { Ok(tokens) }
-}
-
-fn encode(engine: &Engine, text: &str) -> Result<Vec<u32>, EvalError> {
-    let tokenizer = engine.tokenizer().ok_or(EvalError::NoTokenizer)?;
-    tokenizer.encode(text).map_err(|error| EvalError::Encoding(error.to_string()))
+    Ok(ControlFlow::Continue(()))
 }
 
 fn generations(
     subject: &mut Subject<'_>,
-    requests: &[&Request],
+    questions: &[Question<'_>],
     wanted: &[usize],
-    seed: u64,
+    seeds: &dyn Fn(usize) -> u64,
     cache: &mut Cache,
     answered: &mut Answered<'_>,
 ) -> Result<(), EvalError> {
@@ -202,12 +176,16 @@ fn generations(
     let mut places = Vec::new();
     let mut all = Vec::new();
     for &at in wanted {
-        let Request::Generate { context, generating, .. } = requests[at] else { continue };
+        let Question { request: Request::Generate { generating, .. }, encoded: Encoded::Generate(prompt) } =
+            &questions[at]
+        else {
+            continue;
+        };
         let room = positions.saturating_sub(generating.max_tokens);
         if room == 0 {
             return Err(EvalError::NoRoom { wanted: generating.max_tokens, positions });
         }
-        let mut prompt = encode(subject.engine, context)?;
+        let mut prompt = prompt.clone();
         if prompt.is_empty() {
             prompt.push(subject.engine.beginning().ok_or(EvalError::NoBeginning)?);
         }
@@ -217,7 +195,7 @@ fn generations(
             top_p: generating.top_p as f32,
             top_k: generating.top_k,
             // Each prompt and each sample of it draws its own numbers, whatever else is asked.
-            seed: seed ^ requests[at].number(),
+            seed: seeds(at),
             ..Sampling::default()
         };
         places.push(at);
@@ -228,6 +206,9 @@ fn generations(
             adapter: subject.adapter.clone(),
             ..gptneo_engine::Request::new(Prompt::Tokens(prompt))
         });
+    }
+    if all.is_empty() {
+        return Ok(());
     }
     let mut failed = None;
     subject.engine.generate_many(all, &mut |place, outcome| match outcome {

@@ -85,6 +85,7 @@ impl Cache {
                 Answer::Likelihood { logprob, greedy } => json!([key, python::float_repr(*logprob), greedy]),
                 Answer::Rolling(logprob) => json!([key, python::float_repr(*logprob)]),
                 Answer::Text(text) => json!([key, {"text": text}]),
+                Answer::Logits(logits) => json!([key, {"logits": logits}]),
             };
             let io = |error: std::io::Error| EvalError::Io { path: path.clone(), why: error.to_string() };
             file.write_all(format!("{line}\n").as_bytes()).map_err(io)?;
@@ -102,7 +103,13 @@ fn read(line: &str) -> Option<(String, Answer)> {
             Answer::Likelihood { logprob: logprob.parse().ok()?, greedy: *greedy }
         }
         [Value::String(logprob)] => Answer::Rolling(logprob.parse().ok()?),
-        [Value::Object(fields)] => Answer::Text(fields.get("text")?.as_str()?.to_owned()),
+        [Value::Object(fields)] => match fields.get("logits") {
+            // An f32 is written as the f64 that is the same number.
+            Some(Value::Array(logits)) => {
+                Answer::Logits(logits.iter().map(|logit| logit.as_f64().map(|l| l as f32)).collect::<Option<_>>()?)
+            }
+            _ => Answer::Text(fields.get("text")?.as_str()?.to_owned()),
+        },
         _ => return None,
     };
     Some((key, answer))
@@ -120,6 +127,7 @@ mod tests {
             Answer::Likelihood { logprob: -0.1 - 0.2, greedy: true },
             Answer::Rolling(-1_234.000_000_000_1),
             Answer::Text("a\n\"b\"\u{1F600}".to_owned()),
+            Answer::Logits(vec![0.1, -3.4e-38, 16_777_217.0]),
         ];
         let mut cache = Cache::open(&path, "m").unwrap();
         for (at, answer) in answers.iter().enumerate() {

@@ -132,8 +132,17 @@ impl Catalog {
     /// No such task, or a definition that cannot be used.
     pub fn task(&self, name: &str) -> Result<Task, EvalError> {
         match self.defined.get(name) {
-            Some(Defined { file, entry: Entry::Task(node), .. }) => definition::read(node)
-                .map_err(|fault| EvalError::Definition { file: file.clone(), line: fault.line, why: fault.why }),
+            Some(Defined { file, entry: Entry::Task(node), .. }) => {
+                let mut task = definition::read(node).map_err(|fault| EvalError::Definition {
+                    file: file.clone(),
+                    line: fault.line,
+                    why: fault.why,
+                })?;
+                if let Some(named) = &mut task.dataset.named {
+                    named.base = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
+                }
+                Ok(task)
+            }
             _ => Err(self.unknown(name)),
         }
     }

@@ -34,6 +34,7 @@ mod json;
 mod layout;
 mod library;
 mod local;
+mod named;
 mod reading;
 mod remote;
 
@@ -41,5 +42,6 @@ pub use dataset::{Dataset, Place};
 pub use error::DataError;
 pub use gptneo_tables::{Limits, Where};
 pub use library::{Library, Split};
+pub use named::Named;
 pub use reading::{FileRows, Format, Reading, Row, read_rows};
 pub use remote::Remote;

@@ -4,6 +4,8 @@
 //! of the model, and how answers become scores. What the harness writes as a Python function stands here as the name of a function
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
+mod classification;
+mod dataset;
 mod group;
 mod read;
 mod yaml;
@@ -33,6 +35,8 @@ pub enum Output {
     MultipleChoice,
     /// To go on until a stop.
     GenerateUntil,
+    /// Which label a text has: of a model with a classification head. A word of ours.
+    Classification,
 }
 
 impl Output {
@@ -43,6 +47,7 @@ impl Output {
             Self::LoglikelihoodRolling => "loglikelihood_rolling",
             Self::MultipleChoice => "multiple_choice",
             Self::GenerateUntil => "generate_until",
+            Self::Classification => "classification",
         }
     }
 }
@@ -183,6 +188,10 @@ pub struct Task {
     pub(crate) doc_to_text: Option<Field>,
     pub(crate) doc_to_target: Option<Field>,
     pub(crate) doc_to_choice: Option<Field>,
+    /// Of a classification the names of labels, in the data's order; of a value none.
+    pub(crate) labels: Vec<String>,
+    /// Of a classification what goes with the text; a list of such texts are candidates, of which one is right.
+    pub(crate) doc_to_pair: Option<Field>,
     pub(crate) gen_prefix: Option<Field>,
     pub(crate) target_delimiter: String,
     pub(crate) fewshot_delimiter: String,
@@ -212,6 +221,11 @@ impl Task {
     /// What a model is asked.
     pub fn output(&self) -> Output {
         self.output
+    }
+
+    /// Of a classification the names of labels, in the data's order; of a value none.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
     }
 
     /// The split that is measured.
@@ -270,5 +284,7 @@ pub(crate) struct Aggregate {
     pub(crate) metrics: Vec<String>,
     pub(crate) name: String,
     pub(crate) weight_by_size: bool,
+    /// Tasks that count as one among the others, by their mean.
+    pub(crate) as_one: Vec<String>,
     pub(crate) filters: Vec<String>,
 }

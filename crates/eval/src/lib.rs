@@ -18,7 +18,9 @@ mod definition;
 mod document;
 mod error;
 mod functions;
+mod heads;
 mod judges;
+mod lines;
 mod measure;
 mod mersenne;
 mod prompt;
@@ -35,12 +37,15 @@ pub use catalog::{Catalog, Chosen};
 pub use definition::{Group, Output, Task};
 pub use document::Document;
 pub use error::EvalError;
+pub use heads::fits;
 pub use judges::{CodeRunner, Judge, Judges, Ran, TextScorer};
+pub use lines::training_lines;
 pub use mersenne::Mersenne;
 pub use python::json_dumps;
 pub use results::{About, file_name, results, samples};
 pub use run::{
-    Answers, Asked, GroupOutcome, Limit, Options, Outcome, Sample, Score, Source, TaskOutcome, evaluate, requests,
+    Answers, Asked, GroupOutcome, Limit, Options, Outcome, Prepared, Sample, Score, Source, TaskOutcome, evaluate,
+    prepare, requests,
 };
 
 /// SHA-256 in hexadecimal.

@@ -1,6 +1,10 @@
 //! Answers into measures, by the rules of each kind of request.
 
+mod classified;
+
 use serde_json::Value;
+
+pub(crate) use classified::favours;
 
 use crate::aggregate::Measure;
 use crate::answer::{Answer, largest};
@@ -48,6 +52,7 @@ pub(crate) fn measure(
         }
         Output::MultipleChoice => choices(task, case, &answers)?,
         Output::GenerateUntil => generated(task, case, &answers)?,
+        Output::Classification => classified::classified(task, case, &answers)?,
     };
     Ok((found, answers))
 }
@@ -67,19 +72,6 @@ fn words(text: &str) -> usize {
     if inner == 0 { if text.is_empty() { 1 } else { 2 } } else { inner + ends }
 }
 
-/// Which choices are right; a number that no choice has is none.
-fn gold(case: &Case) -> Vec<usize> {
-    let place = |value: &Value| match value {
-        Value::Number(number) => number.as_u64().map(|at| at as usize).filter(|&at| at < case.choices.len()),
-        Value::String(text) => case.choices.iter().position(|choice| choice == text),
-        _ => None,
-    };
-    match &case.target {
-        Value::Array(items) => items.iter().filter_map(place).collect(),
-        other => place(other).into_iter().collect(),
-    }
-}
-
 fn choices(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, String> {
     let count = case.choices.len();
     let logprobs: Vec<f64> = answers.iter().filter_map(Answer::logprob).collect();
@@ -90,7 +82,7 @@ fn choices(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, Str
     let over = |length: fn(&str) -> usize| -> Vec<f64> {
         conditional.iter().zip(&case.choices).map(|(l, choice)| l / length(choice) as f64).collect()
     };
-    let gold = gold(case);
+    let gold = case.right();
     // The harness warns of this and counts the document as wrong.
     let one = *gold.first().ok_or_else(|| {
         format!("the right answer is {}, which is none of the {count} choices", python::repr(&case.target))

@@ -19,10 +19,27 @@ pub(crate) struct Case {
     pub(crate) index: usize,
     pub(crate) document: Document,
     pub(crate) requests: Vec<Request>,
-    /// The choices, where there are any.
+    /// The choices, where there are any; of a classification the names of labels, or the candidates.
     pub(crate) choices: Vec<String>,
+    /// Whether each request of a classification is of a candidate.
+    pub(crate) candidates: bool,
     /// The right answer, as the definition makes it: a text, a number of a choice, or a list.
     pub(crate) target: Value,
+}
+
+impl Case {
+    /// Which choices are right; a number that no choice has is none.
+    pub(crate) fn right(&self) -> Vec<usize> {
+        let place = |value: &Value| match value {
+            Value::Number(number) => number.as_u64().map(|at| at as usize).filter(|&at| at < self.choices.len()),
+            Value::String(text) => self.choices.iter().position(|choice| choice == text),
+            _ => None,
+        };
+        match &self.target {
+            Value::Array(items) => items.iter().filter_map(place).collect(),
+            other => place(other).into_iter().collect(),
+        }
+    }
 }
 
 /// Makes cases of documents, one after the other.
@@ -130,13 +147,14 @@ impl<'a> Prompter<'a> {
                 };
                 (0..task.repeats).map(request).collect()
             }
+            Output::Classification => return classification(task, index, document),
         };
         if task.output == Output::MultipleChoice && choices.is_empty() {
             return Err("there are no choices".to_owned());
         }
         // Where contexts vary, the number of the right one is what the text told.
         let target = if task.output == Output::MultipleChoice && text.is_number() { text } else { target };
-        Ok(Case { index, document, requests, choices, target })
+        Ok(Case { index, document, requests, choices, candidates: false, target })
     }
 
     /// Places of the examples for a document.
@@ -233,6 +251,28 @@ impl Turn<'_> {
         let text = if text.is_number() && numbered { chosen(&text)? } else { python::display(&text) };
         Ok((text, answer))
     }
+}
+
+/// A text, or a text with each of its candidates, as it stands: without examples, which a head has not seen.
+fn classification(task: &Task, index: usize, document: Document) -> Result<Case, String> {
+    let value = |field: &Option<Field>, numbered: bool| match field {
+        Some(field) => field.value(&document, numbered),
+        None => Ok(Value::Null),
+    };
+    let text = python::display(&value(&task.doc_to_text, false)?);
+    let pair = value(&task.doc_to_pair, false)?;
+    let target = value(&task.doc_to_target, true)?;
+    let request = |pair: Option<String>| Request::Classify { text: text.clone(), pair };
+    let (requests, choices) = match &pair {
+        Value::Array(candidates) if candidates.is_empty() => return Err("there are no candidates".to_owned()),
+        Value::Array(candidates) => {
+            let candidates: Vec<String> = candidates.iter().map(python::display).collect();
+            (candidates.iter().cloned().map(|candidate| request(Some(candidate))).collect(), candidates)
+        }
+        Value::Null => (vec![request(None)], task.labels().to_vec()),
+        pair => (vec![request(Some(python::display(pair)))], task.labels().to_vec()),
+    };
+    Ok(Case { index, candidates: pair.is_array(), document, requests, choices, target })
 }
 
 /// Whether a delimiter belongs between two texts: neither has white space where they meet.

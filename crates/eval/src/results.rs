@@ -1,7 +1,7 @@
 //! Results as the reference harness writes them, so that whatever reads its files reads ours.
 //!
 //! Beside the harness's fields every task has `dataset` (split, files, revision, SHA-256), `protocol` where a task has several,
-//! `judged_by` where something beside its own rules judged, and `notes`; `config` names the precision of weights and cache.
+//! `head` where tasks were measured on models of their own, `judged_by` where something beside its own rules judged, and `notes`; `config` names the precision of weights and cache.
 
 use serde_json::{Map, Value, json};
 
@@ -52,6 +52,9 @@ pub fn results(outcome: &Outcome, about: &About) -> Value {
         let mut shown = row(name, task.task.alias.as_deref(), &task.scores, Some(task.measured));
         if let Some(protocol) = &task.task.protocol {
             shown["protocol"] = json!(protocol);
+        }
+        if let Some(head) = &task.head {
+            shown["head"] = json!(head);
         }
         if !task.judged.is_empty() {
             shown["judged_by"] = json!(task.judged);

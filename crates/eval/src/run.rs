@@ -3,22 +3,26 @@
 //! All tasks are asked together, so that their requests share batches and beginnings. What comes out depends on the model, the data, the
 //! definitions and the options alone: not on the order of answers, nor on how often the run was stopped and gone on with.
 
+mod groups;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::aggregate::{BOOTSTRAP_ITERATIONS, Measure};
 use crate::answer::Request;
-use crate::asking::{Subject, Watch, ask, loses_its_beginning};
+use crate::asking::{Question, Subject, Watch, ask, encoded, is_cut};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
 use crate::data::{DataError, Dataset, Library, Place, Split};
-use crate::definition::{Group, Task};
+use crate::definition::{Group, Output, Task};
 use crate::document::Document;
 use crate::error::EvalError;
+use crate::heads::{self, LabelOrder};
 use crate::judges::Judges;
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
+use groups::combine;
 
 /// How many documents of a task are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,6 +125,8 @@ pub struct TaskOutcome {
     pub source: Source,
     /// Who judged, by what they judge; empty where the definition's rules alone did.
     pub judged: Map<String, Value>,
+    /// The model that was measured, where tasks have different ones.
+    pub head: Option<String>,
     /// Scores, in the order of the definition.
     pub scores: Vec<Score>,
     /// Documents, one after the other under each row of filters.
@@ -163,13 +169,26 @@ pub struct Outcome {
 }
 
 /// A task with its cases made.
-struct Prepared {
+struct PreparedTask {
     task: Task,
     shots: usize,
     documents: usize,
     source: Source,
     cases: Vec<Case>,
     notes: Vec<String>,
+}
+
+impl PreparedTask {
+    fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.cases.iter().flat_map(|case| &case.requests)
+    }
+}
+
+/// Tasks with their documents read and their requests made: what can be put to one model after another, or to one again and again.
+pub struct Prepared {
+    tasks: Vec<PreparedTask>,
+    groups: Vec<(Group, Vec<String>)>,
+    options: Options,
 }
 
 /// Measures what was chosen.
@@ -185,49 +204,95 @@ pub fn evaluate(
     judges: &mut Judges<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Outcome, EvalError> {
-    let mut prepared = Vec::new();
-    let mut groups = Vec::new();
+    let prepared = prepare(chosen, library, options, judges)?;
+    let tasks = prepared.measure(&|_| true, subject, answers, judges, watch)?;
+    Ok(prepared.outcome(tasks))
+}
+
+/// Reads the documents of what was chosen, and makes requests of them.
+///
+/// # Errors
+/// Whatever is wrong with data and definitions, and a judge that is missing.
+pub fn prepare(
+    chosen: Vec<Chosen>,
+    library: &Library<'_>,
+    options: &Options,
+    judges: &Judges<'_>,
+) -> Result<Prepared, EvalError> {
+    let mut prepared = Prepared { tasks: Vec::new(), groups: Vec::new(), options: options.clone() };
     for chosen in chosen {
         match chosen {
             Chosen::Task(task) => {
                 judges.demanded_by(&task)?;
-                prepared.push(prepare(*task, library, options)?);
+                prepared.tasks.push(prepare_task(*task, library, options)?);
             }
-            Chosen::Group(group, tasks) => groups.push((*group, tasks)),
+            Chosen::Group(group, tasks) => prepared.groups.push((*group, tasks)),
         }
     }
-    for prepared in &mut prepared {
-        let mut cut = 0;
-        let mut all = 0;
-        for request in prepared.cases.iter().flat_map(|case| &case.requests) {
-            all += 1;
-            cut += usize::from(loses_its_beginning(subject, request)?);
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// Puts those of the tasks that `whose` takes to a model, all together.
+    ///
+    /// # Errors
+    /// A model that does not fit one of them, before anything is asked; whatever goes wrong in asking.
+    pub fn measure(
+        &self,
+        whose: &dyn Fn(&Task) -> bool,
+        subject: &mut Subject<'_>,
+        answers: Answers<'_>,
+        judges: &mut Judges<'_>,
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<TaskOutcome>, EvalError> {
+        let tasks: Vec<&PreparedTask> = self.tasks.iter().filter(|prepared| whose(&prepared.task)).collect();
+        let spec = subject.engine.spec();
+        let labels = spec.classifier.as_ref().map(|classifier| classifier.labels().to_vec());
+        let positions = spec.positions;
+        let order = |prepared: &&PreparedTask| heads::order(&prepared.task, labels.as_deref());
+        let orders = tasks.iter().map(order).collect::<Result<Vec<_>, _>>()?;
+        let mut questions = Vec::new();
+        for request in tasks.iter().flat_map(|prepared| prepared.requests()) {
+            questions.push(Question { encoded: encoded(subject.engine, request)?, request });
         }
-        if cut > 0 {
-            let positions = subject.engine.spec().positions;
-            prepared.notes.push(format!(
-                "{cut} of {all} requests are longer than the model's context of {positions} tokens, and lost their beginning, \
-                 as the harness cuts them"
-            ));
+        let mut cache = match answers {
+            Answers::InMemory => Cache::in_memory(),
+            Answers::Kept { path, fingerprint } => {
+                Cache::open(path, &format!("{fingerprint} seed {}", self.options.seed))?
+            }
+        };
+        let found = ask(subject, &questions, self.options.seed, &mut cache, watch)?;
+        let (mut rest, mut asked) = (found.as_slice(), questions.as_slice());
+        let mut outcomes = Vec::new();
+        for (prepared, order) in tasks.into_iter().zip(orders) {
+            let count = prepared.requests().count();
+            let (own, later) = rest.split_at(count);
+            let (questions, after) = asked.split_at(count);
+            (rest, asked) = (later, after);
+            let cut = questions.iter().filter(|one| is_cut(one.request, &one.encoded, positions)).count();
+            let mut outcome = score(prepared, own, order.as_ref(), &self.options, judges)?;
+            outcome.notes.extend(order.and_then(|order| order.note));
+            if cut > 0 {
+                let lost = match prepared.task.output {
+                    Output::Classification => "end, as fine-tuning cuts them",
+                    _ => "beginning, as the harness cuts them",
+                };
+                outcome.notes.push(format!(
+                    "{cut} of {count} requests are longer than the model's context of {positions} tokens, and lost their {lost}"
+                ));
+            }
+            outcomes.push(outcome);
         }
+        Ok(outcomes)
     }
-    let mut cache = match answers {
-        Answers::InMemory => Cache::in_memory(),
-        Answers::Kept { path, fingerprint } => Cache::open(path, &format!("{fingerprint} seed {}", options.seed))?,
-    };
-    let requests: Vec<&Request> =
-        prepared.iter().flat_map(|task| &task.cases).flat_map(|case| &case.requests).collect();
-    let found = ask(subject, &requests, options.seed, &mut cache, watch)?;
-    let mut rest = found.as_slice();
-    let mut tasks = Vec::new();
-    for prepared in prepared {
-        let count = prepared.cases.iter().map(|case| case.requests.len()).sum();
-        let (own, later) = rest.split_at(count);
-        rest = later;
-        tasks.push(score(prepared, own, options, judges)?);
+
+    /// What was found, in the order in which it was chosen, with the scores of groups.
+    pub fn outcome(&self, mut tasks: Vec<TaskOutcome>) -> Outcome {
+        let place = |found: &TaskOutcome| self.tasks.iter().position(|prepared| prepared.task.name == found.task.name);
+        tasks.sort_by_key(place);
+        let groups = self.groups.iter().map(|(group, names)| combine(group, names, &tasks)).collect();
+        Outcome { tasks, groups }
     }
-    let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
-    Ok(Outcome { tasks, groups })
 }
 
 /// A task, and of each of its documents the requests.
@@ -242,12 +307,17 @@ pub fn requests(chosen: Vec<Chosen>, library: &Library<'_>, options: &Options) -
     let mut found = Vec::new();
     for chosen in chosen {
         if let Chosen::Task(task) = chosen {
-            let prepared = prepare(*task, library, options)?;
+            let prepared = prepare_task(*task, library, options)?;
             let of = |case: &Case| case.requests.iter().map(Request::arguments).collect();
             found.push((prepared.task, prepared.cases.iter().map(of).collect()));
         }
     }
     Ok(found)
+}
+
+/// A task as it is asked, with its cases.
+pub(crate) fn cases(task: Task, library: &Library<'_>, options: &Options) -> Result<(Task, Vec<Case>), EvalError> {
+    prepare_task(task, library, options).map(|prepared| (prepared.task, prepared.cases))
 }
 
 /// Where answers are kept.
@@ -264,7 +334,7 @@ pub enum Answers<'a> {
     },
 }
 
-fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<Prepared, EvalError> {
+fn prepare_task(mut task: Task, library: &Library<'_>, options: &Options) -> Result<PreparedTask, EvalError> {
     let mut notes = Vec::new();
     if let Some(most) = options.max_gen_toks {
         task.generating.max_tokens = most;
@@ -318,30 +388,30 @@ fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<P
             |why: String| EvalError::Document { task: name.clone(), split: split.clone(), document: index, why };
         cases.push(prompter.case(index, document).map_err(located)?);
     }
-    Ok(Prepared { task, shots, documents: all, source, cases, notes })
+    Ok(PreparedTask { task, shots, documents: all, source, cases, notes })
 }
 
 fn score(
-    prepared: Prepared,
+    prepared: &PreparedTask,
     answers: &[crate::answer::Answer],
+    order: Option<&LabelOrder>,
     options: &Options,
     judges: &mut Judges<'_>,
 ) -> Result<TaskOutcome, EvalError> {
-    let Prepared { task, shots, documents, source, cases, notes } = prepared;
+    let PreparedTask { task, shots, documents, source, cases, notes } = prepared;
     let mut scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
         // In the order of the definition, then of whatever else was measured.
         let mut collected: BTreeMap<usize, (String, Vec<Measure>)> = BTreeMap::new();
         let mut rest = answers;
-        for case in &cases {
+        for case in cases {
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
-            let (measures, left) = measure(&task, pipeline, case, own, judges).map_err(|why| EvalError::Document {
-                task: task.name.clone(),
-                split: source.split.clone(),
-                document: case.index,
-                why,
+            let ordered = order.map(|order| order.ordered(own));
+            let ordered = ordered.as_deref().unwrap_or(own);
+            let (measures, left) = measure(task, pipeline, case, ordered, judges).map_err(|why| {
+                EvalError::Document { task: task.name.clone(), split: source.split.clone(), document: case.index, why }
             })?;
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);
@@ -377,8 +447,18 @@ fn score(
         }
     }
     let measured = cases.len();
-    let judged = judges.described(&task);
-    Ok(TaskOutcome { task, num_fewshot: shots, documents, measured, source, judged, scores, samples, notes })
+    Ok(TaskOutcome {
+        judged: judges.described(task),
+        task: task.clone(),
+        num_fewshot: *shots,
+        documents: *documents,
+        measured,
+        source: source.clone(),
+        head: None,
+        scores,
+        samples,
+        notes: notes.clone(),
+    })
 }
 
 /// A set with the places where a user would put files of it, after those that its definition names: under the data folder a folder
@@ -390,54 +470,4 @@ fn placed(dataset: &Dataset, split: &str) -> Dataset {
     let places = dataset.local.entry(split.to_owned()).or_default();
     places.extend([Place::new(format!("{folder}/{split}.*")), Place::new(format!("{folder}/{split}/*.arrow"))]);
     dataset
-}
-
-/// The scores of a group, as the harness combines them.
-fn combine(group: Group, names: Vec<String>, tasks: &[TaskOutcome]) -> GroupOutcome {
-    let members: Vec<&TaskOutcome> =
-        names.iter().filter_map(|name| tasks.iter().find(|t| t.task.name == *name)).collect();
-    let mut scores = Vec::new();
-    for aggregate in &group.aggregates {
-        for filter in &aggregate.filters {
-            // Of a task with several of the scores, their mean.
-            let of = |task: &TaskOutcome| {
-                let named = aggregate.metrics.iter().filter_map(|metric| {
-                    task.scores.iter().find(|score| score.metric == *metric && score.filter == *filter).cloned()
-                });
-                let named: Vec<Score> = named.collect();
-                let count = named.len() as f64;
-                let first = named.first()?.clone();
-                let value = named.iter().map(|score| score.value).sum::<f64>() / count;
-                let standard_error = if named.len() == 1 { first.standard_error } else { None };
-                Some(Score { value, standard_error, count: task.measured, ..first })
-            };
-            let found: Vec<Score> = members.iter().filter_map(|task| of(task)).collect();
-            let Some(first) = found.first() else { continue };
-            let weights: Vec<f64> =
-                found.iter().map(|score| if aggregate.weight_by_size { score.count as f64 } else { 1.0 }).collect();
-            let all: f64 = weights.iter().sum();
-            let value = found.iter().zip(&weights).map(|(score, weight)| score.value * weight).sum::<f64>() / all;
-            let errors: Option<Vec<f64>> = found.iter().map(|score| score.standard_error).collect();
-            scores.push(Score {
-                metric: aggregate.name.clone(),
-                filter: filter.clone(),
-                value,
-                standard_error: errors.and_then(|errors| pooled(&errors, &found, aggregate.weight_by_size)),
-                count: found.iter().map(|score| score.count).sum(),
-                higher_is_better: first.higher_is_better,
-            });
-        }
-    }
-    GroupOutcome { group, tasks: names, scores }
-}
-
-/// The standard error of a group's mean, of those of its tasks.
-fn pooled(errors: &[f64], scores: &[Score], weighted: bool) -> Option<f64> {
-    if !weighted {
-        return Some(errors.iter().map(|error| error * error).sum::<f64>().sqrt() / errors.len() as f64);
-    }
-    let sizes = scores.iter().map(|score| score.count as f64);
-    let all: f64 = sizes.clone().sum();
-    let variance: f64 = sizes.zip(errors).map(|(size, error)| (size - 1.0) * error * error * size).sum();
-    (all > errors.len() as f64).then(|| (variance / (all - errors.len() as f64) / all).sqrt())
 }

@@ -146,7 +146,7 @@ impl From<TrainError> for Failure {
                 Kind::BadFile
             }
             TrainError::Recipe(_) | TrainError::Config(_) => Kind::BadFile,
-            TrainError::Diverged { .. } => Kind::Internal,
+            TrainError::Diverged { .. } | TrainError::Tasks(_) => Kind::Internal,
             _ => Kind::Usage,
         };
         Failure::because(kind, &error)

@@ -9,6 +9,7 @@ mod classify;
 mod environment;
 mod failure;
 mod generator;
+mod head;
 mod input;
 mod interrupt;
 mod load;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on says so by its panic")]
 
 mod runner;
+#[path = "train/tasks.rs"]
+mod tasks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

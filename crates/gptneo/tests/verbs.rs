@@ -18,6 +18,8 @@ mod front;
 mod generate;
 #[path = "verbs/golden.rs"]
 mod golden;
+#[path = "verbs/heads.rs"]
+mod heads;
 #[path = "verbs/hub.rs"]
 mod hub;
 #[path = "verbs/lora.rs"]

@@ -10,6 +10,11 @@ use crate::chat::{ChatTemplate, Message, Role};
 use crate::error::{Result, TextError};
 use crate::tokenizer::Tokenizer;
 
+/// A text and what goes with it (a premise and a hypothesis, a question and an answer), as a classifier reads them: one below the other.
+pub fn text_pair(text: &str, pair: &str) -> String {
+    format!("{text}\n{pair}")
+}
+
 /// One example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Example {

@@ -33,7 +33,7 @@ mod write;
 pub use chat::{ChatTemplate, Message, Role};
 pub use decode::{Special, TextStream};
 pub use error::TextError;
-pub use example::Example;
+pub use example::{Example, text_pair};
 pub use learn::WordCounts;
 pub use read::gguf::{GgufParts, GgufTokenizer};
 pub use tokenizer::Tokenizer;

@@ -65,6 +65,9 @@ pub enum TrainError {
     /// A sample could not be drawn.
     #[error("no sample could be drawn: {0}")]
     Engine(#[from] EngineError),
+    /// Tasks could not be measured.
+    #[error("the tasks of `eval` could not be measured: {0}")]
+    Tasks(String),
     /// The run has checkpoints, and was not told to go on from them.
     #[error("{} holds a run already: `--resume auto` goes on with it, another `output` begins a new one", path.display())]
     Exists {

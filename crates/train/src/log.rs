@@ -28,6 +28,17 @@ pub struct Clock {
     pub tokens_per_s: Option<f64>,
 }
 
+/// What a task gave.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct TaskScore {
+    /// The score.
+    pub value: f64,
+    /// Its standard error, where there is one.
+    pub error: Option<f64>,
+    /// Of how many documents.
+    pub count: u64,
+}
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -78,6 +89,18 @@ pub enum Line {
         /// When.
         clock: Clock,
     },
+    /// Tasks of the field were measured.
+    Eval {
+        /// After this step.
+        step: u64,
+        /// Scores by `TASK/METRIC`.
+        scores: BTreeMap<String, TaskScore>,
+        /// What to know when reading them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+        /// When.
+        clock: Clock,
+    },
     /// Text that the model wrote.
     Sample {
         /// After this step.
@@ -116,6 +139,10 @@ impl Line {
                 let own = [("loss".to_owned(), *loss), ("bits_per_byte".to_owned(), *bits_per_byte)];
                 let values = own.into_iter().chain(scores.clone()).collect();
                 Event::Evaluation(Evaluation { step: *step, on: "held_out".to_owned(), values })
+            }
+            Line::Eval { step, scores, .. } => {
+                let values = scores.iter().map(|(name, score)| (name.clone(), score.value)).collect();
+                Event::Evaluation(Evaluation { step: *step, on: "eval".to_owned(), values })
             }
             Line::Sample { step, prompt, text, .. } => {
                 Event::Sample(Sample { step: *step, prompt: prompt.clone(), text: text.clone() })

@@ -14,6 +14,9 @@ const OVERHEAD: u64 = 48_000_000;
 /// What drawing a sample takes beside weights and cache: the decoder's activations, and what is lost to whole huge pages.
 const DRAWING: u64 = 12_000_000;
 
+/// Positions for which the cache of an engine that measures tasks has room, if the model has fewer.
+pub const TASK_POSITIONS: usize = 4096;
+
 /// Bytes that one rank takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
@@ -21,7 +24,7 @@ pub struct MemoryPlan {
     pub network: Plan,
     /// Moments.
     pub optimizer: u64,
-    /// What is copied to be saved, to draw samples, and to be summed over ranks.
+    /// What is copied to be saved, to draw samples, to measure tasks, and to be summed over ranks.
     pub copies: u64,
     /// The program itself.
     pub program: u64,
@@ -86,12 +89,14 @@ pub fn plan<D: TrainDevice>(
         (true, true) => saved.iter().sum::<u64>() + whole_state + 2 * largest,
     };
     // Weights copied from the network, the engine's own, and its cache of one sequence.
-    let cache = 8 * (config.layers() * config.width * config.positions) as u64;
-    let samples = if recipe.sample.every > 0 { 2 * network.weights + cache + DRAWING } else { 0 };
+    let cache = |positions: usize| 8 * (config.layers() * config.width * positions) as u64;
+    let drawing = |positions| 2 * network.weights + cache(positions) + DRAWING;
+    let samples = if recipe.sample.every > 0 { drawing(config.positions) } else { 0 };
+    let tasks = if recipe.eval.asks() { drawing(config.positions.max(TASK_POSITIONS)) } else { 0 };
     // Of gradients that are on their way between ranks: what is sent, and the sums that come back.
     let sums = if ranks > 1 { 8 * layout.trained() as u64 } else { 0 };
-    // A sample waits until the last save is done.
-    let copies = saving.max(samples) + sums;
+    // A sample, and a measurement of tasks, waits until the last save is done.
+    let copies = saving.max(samples).max(tasks) + sums;
     Ok(MemoryPlan { network, optimizer: state_bytes(&recipe.optimizer, &layout, ranks), copies, program: OVERHEAD })
 }
 

@@ -5,6 +5,7 @@
 //! complete.
 
 mod edit;
+mod eval;
 mod read;
 mod section;
 
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 use crate::batch::Ramp;
 use crate::guard::{Guard, Policy};
 use crate::schedule::{Schedule, Shape};
+pub use eval::EvalRecipe;
 use section::Section;
 
 /// Why a recipe is none.
@@ -311,6 +313,8 @@ pub struct Recipe {
     pub checkpoint: CheckpointRecipe,
     /// `[evaluation]`.
     pub evaluation: EvaluationRecipe,
+    /// `[eval]`.
+    pub eval: EvalRecipe,
     /// `[sample]`.
     pub sample: SampleRecipe,
     /// The recipe as TOML, overrides included.
@@ -353,6 +357,7 @@ impl Recipe {
             guard: read::guard(top.section("guard")?)?,
             checkpoint: read::checkpoint(top.section("checkpoint")?)?,
             evaluation: read::evaluation(top.section("evaluation")?)?,
+            eval: eval::eval(top.section("eval")?)?,
             sample: read::sample(top.section("sample")?)?,
             name,
             text,
@@ -433,7 +438,7 @@ impl Recipe {
     /// how often it is looked at, and how its work is cut into pieces.
     pub fn essence(&self) -> Result<String, RecipeError> {
         let mut table: Table = self.text.parse().map_err(|e: toml::de::Error| RecipeError::Syntax(e.to_string()))?;
-        for key in ["name", "output", "sample"] {
+        for key in ["name", "output", "eval", "sample"] {
             table.remove(key);
         }
         for (section, key) in [

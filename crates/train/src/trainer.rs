@@ -9,6 +9,7 @@ mod begin;
 mod step;
 mod watching;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ use gptneo_text::Tokenizer;
 use crate::data::Examples;
 use crate::error::TrainError;
 use crate::files::Files;
-use crate::log::{Clock, Line, Log};
+use crate::log::{Clock, Line, Log, TaskScore};
 use crate::optimizer::Optimizer;
 use crate::recipe::Recipe;
 use crate::saver::Saver;
@@ -42,8 +43,17 @@ pub enum Resume {
     Auto,
 }
 
-/// Scores the weights after an evaluation: names and values that go to the log.
-pub type Scores<'a> = &'a mut dyn FnMut(&Snapshot) -> Result<Vec<(String, f64)>, TrainError>;
+/// What tasks gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Scores by `TASK/METRIC`.
+    pub scores: BTreeMap<String, TaskScore>,
+    /// What somebody who reads them should know.
+    pub notes: Vec<String>,
+}
+
+/// Measures the tasks of the recipe's `[eval]` on a copy of the weights.
+pub type Scores<'a> = &'a mut dyn FnMut(&Snapshot) -> Result<Scored, TrainError>;
 
 /// What a run is given beside its recipe.
 pub struct Parts<'a, D: TrainDevice> {
@@ -61,7 +71,7 @@ pub struct Parts<'a, D: TrainDevice> {
     pub extra: Vec<(String, Vec<u8>)>,
     /// Makes a device for samples.
     pub another_device: &'a mut dyn FnMut() -> Result<D, TrainError>,
-    /// Scores the weights after each evaluation.
+    /// Measures tasks, where the recipe asks for some. Only rank 0 calls it.
     pub scores: Option<Scores<'a>>,
     /// Who watches. Only rank 0 says anything.
     pub observer: &'a mut dyn Observer,
@@ -123,8 +133,12 @@ impl<D: TrainDevice> Trainer<'_, D> {
     /// Whatever could not be done. The checkpoints made before stand.
     pub fn run(&mut self, stop: &AtomicBool) -> Result<Ended, TrainError> {
         let steps = self.recipe.schedule.steps;
-        if self.recipe.evaluation.at_start && self.state.log_bytes == 0 && self.state.step == 0 {
+        let begins = self.state.log_bytes == 0 && self.state.step == 0;
+        if self.recipe.evaluation.at_start && begins {
             self.evaluate()?;
+        }
+        if self.recipe.eval.at_start && begins {
+            self.measure_tasks()?;
         }
         while self.state.step < steps {
             let mut asked = [f64::from(u8::from(stop.load(Ordering::SeqCst)))];
@@ -151,6 +165,9 @@ impl<D: TrainDevice> Trainer<'_, D> {
         self.state.bits_per_byte = None;
         if due(self.recipe.evaluation.every) || (saves && self.recipe.checkpoint.keep_best) {
             self.evaluate()?;
+        }
+        if due(self.recipe.eval.every) {
+            self.measure_tasks()?;
         }
         if due(self.recipe.sample.every) {
             self.sample()?;
@@ -247,7 +264,10 @@ pub fn log_file(output: &Path) -> std::path::PathBuf {
 }
 
 /// Refuses what a model of this configuration cannot do.
-fn check(recipe: &Recipe, config: &Config, labelled: bool, ranks: usize) -> Result<(), TrainError> {
+fn check(recipe: &Recipe, config: &Config, labelled: bool, scored: bool, ranks: usize) -> Result<(), TrainError> {
+    if recipe.eval.asks() && !scored {
+        return Err(TrainError::Impossible("`eval` names tasks, and nobody is there to measure them".into()));
+    }
     if recipe.epochs.is_some() {
         return Err(TrainError::Impossible("`schedule.epochs` has not been counted in steps".into()));
     }

@@ -96,10 +96,19 @@ fn labels_are_found_and_learned_by_name_or_number() {
     job.labels = vec!["no".to_owned(), "yes".to_owned()];
     let set = examples(&job, &()).unwrap();
     assert_eq!(set.train.iter().map(|placed| placed.example.label()).collect::<Vec<_>>(), [Some(1), Some(0), Some(1)]);
+    let learned = |line: &str| {
+        let world = World::new().with("a.jsonl", line);
+        let job = ExampleJob { sources: find(&world.names, None, None).unwrap().sources, ..job.clone() };
+        examples(&job, &()).unwrap().train.remove(0).example
+    };
+    let pair = learned(r#"{"text": "good", "text_pair": "day", "label": "yes"}"#);
+    assert_eq!(pair, learned(r#"{"text": "good\nday", "label": "yes"}"#), "one below the other");
     for (line, words) in [
         (r#"{"text": "x", "label": "maybe"}"#, "none of no, yes"),
         (r#"{"text": "x", "label": 2}"#, "none of no, yes"),
         (r#"{"text": "x"}"#, "no `label`"),
+        (r#"{"text": "x", "text_pair": "y"}"#, "a `text_pair` stands beside"),
+        (r#"{"prompt": "x", "response": "y", "text_pair": "z"}"#, "a `text_pair` stands beside"),
         (r#"{"prompt": "x", "response": "y", "label": 1}"#, "a `text` alone"),
         (r#"{"text": "x", "label": [1]}"#, "line 2"),
     ] {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::data::named::Named;
 use crate::data::reading::{Format, Reading};
 
 /// A set at a hub, and the places under a data folder where it may lie. The names of the first three fields are those of
@@ -23,6 +24,9 @@ pub struct Dataset {
     /// For each split by its name, the places to look in, the best first.
     #[serde(default)]
     pub local: BTreeMap<String, Vec<Place>>,
+    /// Files that are named in place of a set at a hub.
+    #[serde(skip)]
+    pub named: Option<Named>,
 }
 
 /// Files under a data folder.

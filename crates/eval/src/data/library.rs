@@ -45,6 +45,11 @@ impl Library<'_> {
     /// cannot be followed; [`DataError::Hub`] if the user stopped it; else what [`read_rows`](crate::data::read_rows) says.
     pub fn open(&self, dataset: &Dataset, split: &str) -> Result<Split, DataError> {
         let what = format!("the split {split:?} of {dataset}");
+        if let Some(named) = &dataset.named {
+            let (files, reading) = named.find(split, &what)?;
+            let read = read_all(&files, &reading, &self.limits)?;
+            return self.split(what, files, read, None);
+        }
         let places = dataset.local.get(split).map_or(&[][..], Vec::as_slice);
         if places.is_empty() && dataset.path.is_none() {
             let known: Vec<&str> = dataset.local.keys().map(String::as_str).collect();

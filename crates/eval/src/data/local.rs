@@ -30,7 +30,7 @@ pub(crate) fn find(folder: &Path, place: &str) -> Result<Vec<PathBuf>, DataError
     let failed = |source| DataError::Read { path: folder.to_owned(), source };
     fs::read_dir(folder).map_err(failed)?;
     for (start, rest) in overlaps(folder, place) {
-        let files = within(&start, &rest)?;
+        let files = matching(&start, &rest)?;
         if !files.is_empty() {
             return Ok(files);
         }
@@ -45,7 +45,7 @@ pub(crate) fn find(folder: &Path, place: &str) -> Result<Vec<PathBuf>, DataError
                 if seen > FOLDERS {
                     return Ok(Vec::new());
                 }
-                let files = within(&below, place)?;
+                let files = matching(&below, place)?;
                 if !files.is_empty() {
                     return Ok(files);
                 }
@@ -81,13 +81,19 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn within(folder: &Path, place: &str) -> Result<Vec<PathBuf>, DataError> {
+/// Files in a folder by a path or a pattern, by name; none if there are none.
+pub(crate) fn matching(folder: &Path, place: &str) -> Result<Vec<PathBuf>, DataError> {
     let path = folder.join(place);
     if !place.contains(['*', '?', '[']) {
         return Ok(if path.is_file() { vec![path] } else { Vec::new() });
     }
     // The folder's own name may hold what a pattern would take for more.
-    let pattern = format!("{}/{place}", glob::Pattern::escape(&folder.to_string_lossy()));
+    let pattern = match Path::new(place).is_absolute() {
+        true => place.to_owned(),
+        false => {
+            Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(place).to_string_lossy().into_owned()
+        }
+    };
     let wrong = |detail: String| DataError::Definition { what: place.to_owned(), detail };
     let found = glob::glob(&pattern).map_err(|error| wrong(format!("it is no pattern: {error}")))?;
     let mut files: Vec<PathBuf> = Vec::new();

@@ -31,11 +31,17 @@ fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     fields.wanted("metric")?;
     let metrics = names(&fields, "metric")?;
     let first = metrics.first().cloned().ok_or_else(|| node.fault("`metric` is empty"))?;
+    let weight_by_size = fields.find("weight_by_size").is_none() || fields.flag("weight_by_size")?;
+    let as_one = names(&fields, "as_one")?;
+    if weight_by_size && !as_one.is_empty() {
+        return Err(fields.wanted("as_one")?.fault("`as_one` goes with `weight_by_size: false`"));
+    }
     let filters = fields.find("filter_list").map(|_| names(&fields, "filter_list")).transpose()?;
     Ok(Aggregate {
         name: fields.text("name")?.unwrap_or(first),
         metrics,
-        weight_by_size: fields.find("weight_by_size").is_none() || fields.flag("weight_by_size")?,
+        weight_by_size,
+        as_one,
         filters: filters.unwrap_or_else(|| vec!["none".to_owned()]),
     })
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::classification;
+use super::dataset::dataset;
 use super::yaml::{Content, Fault, Node};
 use super::{Examples, Field, Filter, Generating, Metric, Output, Pipeline, Sampler, Task};
 use crate::aggregate::{Aggregation, known_metric};
@@ -32,6 +34,7 @@ const KNOWN: &[&str] = &[
     "doc_to_text",
     "doc_to_target",
     "doc_to_choice",
+    "doc_to_pair",
     "process_results",
     "description",
     "target_delimiter",
@@ -67,6 +70,11 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub(super) fn new(node: &'a Node) -> Read<Self> {
         Ok(Self { line: node.line, fields: fields(node)? })
+    }
+
+    /// What is wrong with all of it.
+    pub(super) fn fault(&self, why: impl Into<String>) -> Fault {
+        Fault { line: self.line, why: why.into() }
     }
 
     pub(super) fn only(&self, known: &[&str]) -> Read<()> {
@@ -206,10 +214,16 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
             .transpose()?,
         doc_to_text: fields.field("doc_to_text")?,
         doc_to_target: fields.field("doc_to_target")?,
+        labels: classification::labels(&fields, output),
         doc_to_choice: fields.field("doc_to_choice")?,
+        doc_to_pair: fields.field("doc_to_pair")?,
         gen_prefix: fields.field("gen_prefix")?,
         examples: examples(&fields)?,
-        num_fewshot: fields.count("num_fewshot", 1000)?,
+        num_fewshot: match output {
+            // A head has seen texts alone.
+            Output::Classification => Some(0),
+            _ => fields.count("num_fewshot", 1000)?,
+        },
         metrics: metrics(&fields, output, process_results.is_some())?,
         repeats: fields.count("repeats", 10_000)?.unwrap_or(1).max(1),
         pipelines: pipelines(&fields)?,
@@ -243,42 +257,22 @@ fn complete(task: &Task, fields: &Fields<'_>) -> Read<()> {
     if task.output == Output::MultipleChoice {
         fields.wanted("doc_to_choice")?;
     }
-    Ok(())
+    classification::complete(task, fields)
 }
 
 fn output(fields: &Fields<'_>) -> Read<Output> {
-    let all = [Output::Loglikelihood, Output::LoglikelihoodRolling, Output::MultipleChoice, Output::GenerateUntil];
+    let all = [
+        Output::Loglikelihood,
+        Output::LoglikelihoodRolling,
+        Output::MultipleChoice,
+        Output::GenerateUntil,
+        Output::Classification,
+    ];
     let Some(node) = fields.find("output_type") else { return Ok(Output::GenerateUntil) };
     let wanted = text(node, "output_type")?;
     all.into_iter().find(|output| output.name() == wanted).ok_or_else(|| {
         let names = all.map(Output::name).join(", ");
         node.fault(format!("`output_type` is one of {names}, found `{wanted}`"))
-    })
-}
-
-fn dataset(fields: &Fields<'_>) -> Read<crate::data::Dataset> {
-    let mut found = Map::new();
-    for name in ["dataset_path", "dataset_name", "revision", "local"] {
-        if let Some(node) = fields.find(name) {
-            found.insert(name.to_owned(), node.json()?);
-        }
-    }
-    let kwargs = fields.find("dataset_kwargs").map(Node::json).transpose()?.unwrap_or(Value::Null);
-    for (name, value) in kwargs.as_object().into_iter().flatten() {
-        match name.as_str() {
-            "revision" => drop(found.insert("revision".to_owned(), value.clone())),
-            "data_files" | "data_dir" => drop(found.insert(name.clone(), value.clone())),
-            // They change how the harness's library loads it, and no document.
-            "trust_remote_code" | "streaming" | "num_proc" => {}
-            other => {
-                let node = fields.wanted("dataset_kwargs")?;
-                return Err(node.fault(format!("`dataset_kwargs` has `{other}`, which is not known")));
-            }
-        }
-    }
-    serde_json::from_value(Value::Object(found)).map_err(|error| {
-        let line = fields.find("local").or(fields.find("dataset_path")).map_or(fields.line, |node| node.line);
-        Fault { line, why: format!("the data set is not described: {error}") }
     })
 }
 
@@ -376,6 +370,8 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
             Output::LoglikelihoodRolling => &["word_perplexity", "byte_perplexity", "bits_per_byte"],
             Output::MultipleChoice => &["acc", "acc_norm"],
             Output::GenerateUntil => &["exact_match"],
+            Output::Classification if fields.find("doc_to_choice").is_some() => &["acc"],
+            Output::Classification => &["pearson", "spearman"],
         };
         return Ok(names.iter().filter_map(|name| plain(name)).collect());
     };

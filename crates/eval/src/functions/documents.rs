@@ -16,6 +16,7 @@ pub(super) const NAMES: &[(&str, Function)] = &[
     ("boolq", boolq),
     ("cb", cb),
     ("entailment", entailment),
+    ("truth_values", truth_values),
     ("detokenized", detokenized),
 ];
 
@@ -196,6 +197,11 @@ fn cb(rows: Vec<Document>) -> Result<Vec<Document>, String> {
 
 fn entailment(rows: Vec<Document>) -> Result<Vec<Document>, String> {
     numbered(rows, &["entailment", "not_entailment"])
+}
+
+/// Labels that are true or false as 1 or 0.
+fn truth_values(rows: Vec<Document>) -> Result<Vec<Document>, String> {
+    numbered(rows, &[])
 }
 
 #[cfg(test)]

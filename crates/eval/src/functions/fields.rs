@@ -17,11 +17,13 @@ pub(super) const NAMES: &[(&str, Function)] = &[
     ("copa_choice", copa_choice),
     ("copa_choice_spaced", copa_choice_spaced),
     ("wsc_text", wsc_text),
+    ("wsc_marked", wsc_marked),
     ("mathqa_choice", mathqa_choice),
     ("record_text", record_text),
     ("truthfulqa_text", truthfulqa_text),
     ("record_choice", record_choice),
     ("record_target", record_target),
+    ("record_targets", record_targets),
 ];
 
 /// WikiText as text that people write: spaces around marks taken out, marks of numbers put back.
@@ -117,18 +119,27 @@ fn copa_choice_spaced(document: &Document) -> Result<Value, String> {
     Ok(choices.as_array().into_iter().flatten().filter_map(Value::as_str).map(|choice| format!(" {choice}")).collect())
 }
 
-/// The Winograd schemas of SuperGLUE: the pronoun between stars.
+/// The Winograd schemas of SuperGLUE: the passage, and what is asked of it.
 fn wsc_text(document: &Document) -> Result<Value, String> {
-    let passage = text(document, "text")?;
     let (noun, pronoun) = (text(document, "span1_text")?, text(document, "span2_text")?);
+    let passage = marked(document)?;
+    let question = format!("In the passage above, does the pronoun \"*{pronoun}*\" refer to \"*{noun}*\"?");
+    Ok(format!("Passage: {passage}\nQuestion: {question}\nAnswer:").into())
+}
+
+fn wsc_marked(document: &Document) -> Result<Value, String> {
+    Ok(marked(document)?.into())
+}
+
+/// A Winograd schema with the pronoun between stars.
+fn marked(document: &Document) -> Result<String, String> {
+    let (passage, pronoun) = (text(document, "text")?, text(document, "span2_text")?);
     let place = document.get("span2_index").and_then(Value::as_u64).ok_or("there is no number `span2_index`")? as usize;
     let before: Vec<&str> = passage.split_whitespace().take(place).collect();
     let before = before.join(" ");
     // The harness counts characters on from there, one for the space.
     let after: String = passage.chars().skip(before.chars().count() + pronoun.chars().count() + 1).collect();
-    let passage = detokenized(&format!("{before} *{pronoun}*{after}"));
-    let question = format!("In the passage above, does the pronoun \"*{pronoun}*\" refer to \"*{noun}*\"?");
-    Ok(format!("Passage: {passage}\nQuestion: {question}\nAnswer:").into())
+    Ok(detokenized(&format!("{before} *{pronoun}*{after}")))
 }
 
 /// Spaces that a tokenizer set around marks, taken out as the harness does.
@@ -175,6 +186,11 @@ fn record_choice(document: &Document) -> Result<Value, String> {
 fn record_target(document: &Document) -> Result<Value, String> {
     let answers = filled(document, "answers")?;
     Ok(answers.into_iter().next().ok_or("there is no answer")?.into())
+}
+
+/// All answers that are right, as the choices have them.
+fn record_targets(document: &Document) -> Result<Value, String> {
+    Ok(json!(filled(document, "answers")?))
 }
 
 /// Questions with answers that go before each of TruthfulQA's (Lin et al., 2022).

@@ -7,11 +7,13 @@ use super::{ResultsFunction, Scores, text};
 use crate::aggregate::Measure;
 use crate::answer::{Answer, largest};
 use crate::document::Document;
+use crate::measure::favours;
 
 pub(super) const NAMES: &[(&str, ResultsFunction)] = &[
     ("wikitext", ResultsFunction::Alone(wikitext)),
     ("record", ResultsFunction::Alone(record)),
     ("multirc", ResultsFunction::Alone(multirc)),
+    ("multirc_head", ResultsFunction::Alone(multirc_head)),
     ("truthfulqa_mc2", ResultsFunction::Alone(truthfulqa_mc2)),
     ("squad", ResultsFunction::Alone(squad)),
 ];
@@ -40,7 +42,11 @@ fn wikitext(document: &Document, answers: &[Answer]) -> Scores {
 
 /// F1 and exact match of the likeliest entity against each answer, the best of them.
 fn record(document: &Document, answers: &[Answer]) -> Scores {
-    let best = largest(&logprobs(answers)?);
+    let strengths = match answers.first() {
+        Some(Answer::Logits(_)) => favours(answers)?,
+        _ => logprobs(answers)?,
+    };
+    let best = largest(&strengths);
     let entities = texts(document, "entities")?;
     let found = entities.get(best).ok_or("there are fewer entities than answers")?;
     squad_scores(found, &texts(document, "answers")?)
@@ -48,14 +54,30 @@ fn record(document: &Document, answers: &[Answer]) -> Scores {
 
 /// Of each answer of a question, whether it was rightly told to be one.
 fn multirc(document: &Document, answers: &[Answer]) -> Scores {
-    let found = largest(&logprobs(answers)?) == 1;
+    let (question, right) = multirc_answer(document)?;
+    Ok(vec![("acc", Measure::Part { question, right: right == (largest(&logprobs(answers)?) == 1) })])
+}
+
+/// The same by a head: F1 over all answers, and the share of questions with all of them told rightly.
+fn multirc_head(document: &Document, answers: &[Answer]) -> Scores {
+    let (question, right) = multirc_answer(document)?;
+    let Some(Answer::Logits(logits)) = answers.first() else { return Err("labels are wanted here".to_owned()) };
+    let logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+    let found = largest(&logits) == 1;
+    Ok(vec![
+        ("f1", Measure::Labels { gold: i64::from(right), predicted: i64::from(found) }),
+        ("em", Measure::Part { question, right: right == found }),
+    ])
+}
+
+/// Which question an answer is to, and whether it is a right one.
+fn multirc_answer(document: &Document) -> Result<((i64, i64), bool), String> {
     let place = |name: &str| -> Result<i64, String> {
         let index = document.get("idx").and_then(|index| index.get(name)).and_then(Value::as_i64);
         index.ok_or(format!("there is no number `idx.{name}`"))
     };
     let right = document.get("label").and_then(Value::as_i64).ok_or("there is no number `label`")? == 1;
-    let question = (place("paragraph")?, place("question")?);
-    Ok(vec![("acc", Measure::Part { question, right: found == right })])
+    Ok(((place("paragraph")?, place("question")?), right))
 }
 
 /// The probability of true answers among all.

@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
 mod hashes;
+mod heads;
+mod named;
 mod shipped;

@@ -13,6 +13,7 @@ Examples:
   gptneo eval -m EleutherAI/gpt-neo-125m --tasks lambada_openai,hellaswag
   gptneo eval -m ./model --tasks arc_easy --num-fewshot 5 --limit 200 --data ./data
   gptneo eval -m ./model --tasks 'pile_*' --output-path results --log-samples
+  gptneo eval --tasks glue_head_sst2,glue_head_rte --head glue_head_sst2=./sst2 --head glue_head_rte=./rte
   gptneo eval tasks super";
 
 /// `gptneo eval`.
@@ -32,6 +33,8 @@ pub(crate) struct EvalArgs {
 pub(crate) enum EvalVerb {
     /// The tasks, groups and tags there are
     Tasks(TasksArgs),
+    /// Lines to fine-tune a classification head on, of a task that measures such heads
+    Lines(LinesArgs),
     /// People judge what models wrote, side by side and blind
     Review(ReviewArgs),
 }
@@ -150,6 +153,37 @@ pub(crate) struct TasksArgs {
     pub(crate) json: bool,
 }
 
+/// `gptneo eval lines`.
+#[derive(Debug, Args)]
+pub(crate) struct LinesArgs {
+    /// The task: glue_head_sst2
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+
+    /// The split whose documents are written
+    #[arg(long, value_name = "NAME", default_value = "train")]
+    pub(crate) split: String,
+
+    /// A folder to look for data sets in, before the hub
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Vec<PathBuf>,
+
+    /// Only the first N documents; below 1, that part of them
+    #[arg(short = 'L', long, value_name = "N", value_parser = limit)]
+    pub(crate) limit: Option<Limit>,
+
+    /// Also the definitions in this folder or file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) include_path: Vec<PathBuf>,
+
+    /// Where to write the lines [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
 /// Measuring a model.
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
@@ -159,6 +193,10 @@ pub(crate) struct MeasureArgs {
     /// A tokenizer for a model that has none, as a folder
     #[arg(long, value_name = "DIR", help_heading = "Model")]
     pub(crate) tokenizer: Option<PathBuf>,
+
+    /// A model with a classification head for one of the tasks (glue_head_rte=DIR), or an adapter with one beside -m
+    #[arg(long, value_name = "TASK=DIR", action = clap::ArgAction::Append, conflicts_with = "use_cache", help_heading = "Model")]
+    pub(crate) head: Vec<String>,
 
     /// Tasks, groups and tags, with `*` and `?` as in a shell: lambada_openai,arc_*
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = "Tasks")]

@@ -1,26 +1,25 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod lines;
 mod list;
+mod models;
 mod output;
 mod review;
 
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use gptneo_device::DType;
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, evaluate};
-use gptneo_hub::PullOptions;
+use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, prepare};
+use gptneo_hub::{Hub, PullOptions};
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
 use crate::args::{EvalArgs, EvalVerb, MeasureArgs, ModelArgs};
 use crate::failure::Failure;
-use crate::generator::{Flags, engine};
 use crate::interrupt::Interrupt;
-use crate::load::layer_type;
-use crate::lora;
-use crate::open::{Opened, open};
+use crate::open::Opened;
 use crate::progress::{Progress, Unit};
 use crate::pulling::Bars;
 use crate::source;
@@ -33,12 +32,13 @@ const ROOM: usize = 4096;
 pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
+        Some(EvalVerb::Lines(args)) => lines::run(args, world),
         Some(EvalVerb::Review(args)) => review::run(args),
         None => measure(&args.measure, world),
     }
 }
 
-fn catalog(include: &[std::path::PathBuf]) -> Result<Catalog, Failure> {
+pub(super) fn catalog(include: &[std::path::PathBuf]) -> Result<Catalog, Failure> {
     let mut catalog = Catalog::shipped()?;
     for path in include {
         catalog.include(path)?;
@@ -60,45 +60,76 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let options = options(args)?;
-    let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
-    opened.language_model()?;
-    let tokenizer = tokenizer(args, &opened)?;
-    let model = exact(&args.model, &opened);
-    let flags = Flags { model: &model, machine: &args.machine, hub: &args.hub, draft: None };
-    let mut engine = engine(&opened, Some(tokenizer), flags, world, |context| context.max(ROOM))?;
-    let spec = engine.spec().clone();
-
+    let models = models::find(args, &chosen, world)?;
     let hub = source::hub(&args.hub, world.environment)?;
     let bars = Bars::new();
-    let pull = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
-    let library = Library {
-        folders: args.data.clone(),
-        hub: Some(Remote { hub: &hub, options: pull, progress: &bars }),
-        limits: Limits::default(),
-    };
+    let library = library(&args.data, &hub, &bars, world);
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let clock = Instant::now();
-    let fingerprint = fingerprint(&opened, &spec, args);
-    let answers = match &args.use_cache {
-        None => Answers::InMemory,
-        Some(path) => Answers::Kept { path, fingerprint: &fingerprint },
-    };
-    let mut subject = Subject { engine: &mut engine, adapter: lora::name(&args.model.lora).map(str::to_owned) };
     let mut judges = Judges::default();
-    let _heeded = world.interrupt.heed();
-    let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
-    let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar)?;
-    drop(bar);
+    let prepared = {
+        let _heeded = world.interrupt.heed();
+        prepare(chosen, &library, &options, &judges)?
+    };
+    let mut tasks = Vec::new();
+    let mut told: Vec<Told> = Vec::new();
+    for model in &models {
+        let (mut engine, adapter) = model.load(args, world)?;
+        let spec = engine.spec().clone();
+        let fingerprint = fingerprint(&model.opened, &spec, args);
+        let answers = match &args.use_cache {
+            None => Answers::InMemory,
+            Some(path) => Answers::Kept { path, fingerprint: &fingerprint },
+        };
+        let mut subject = Subject { engine: &mut engine, adapter: adapter.map(str::to_owned) };
+        let _heeded = world.interrupt.heed();
+        let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
+        let mut found = prepared.measure(&|task| model.has(task), &mut subject, answers, &mut judges, &mut bar)?;
+        drop(bar);
+        for task in &mut found {
+            task.head.clone_from(&model.head);
+        }
+        tasks.extend(found);
+        told.push(Told {
+            name: model.head.clone().unwrap_or_else(|| model.opened.name.clone()),
+            details: details(&model.opened, &spec, &model.args, args),
+            marks: marks(&spec, engine.tokenizer()),
+        });
+    }
+    let mut told = told.into_iter();
+    let first = told.next().expect("a task was chosen, and has a model");
+    let mut model_details = first.details;
+    let others: Map<String, Value> = told.map(|other| (other.name, other.details.into())).collect();
+    if !others.is_empty() {
+        model_details.insert("other_models".to_owned(), others.into());
+    }
     let about = About {
-        model: opened.name.clone(),
-        model_details: details(&opened, &spec, args),
+        model: first.name,
+        model_details,
         options: settings(args, &options),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         began,
         seconds: clock.elapsed().as_secs_f64(),
-        tokenizer: marks(&spec, engine.tokenizer()),
+        tokenizer: first.marks,
     };
-    output::tell(args, &outcome, &about)
+    output::tell(args, &prepared.outcome(tasks), &about)
+}
+
+/// What results say of a model.
+struct Told {
+    name: String,
+    details: Map<String, Value>,
+    marks: Map<String, Value>,
+}
+
+/// The folders that are searched for data, then the hub.
+pub(super) fn library<'a>(folders: &[PathBuf], hub: &'a Hub, bars: &'a Bars, world: &World) -> Library<'a> {
+    let pull = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
+    Library {
+        folders: folders.to_vec(),
+        hub: Some(Remote { hub, options: pull, progress: bars }),
+        limits: Limits::default(),
+    }
 }
 
 fn options(args: &MeasureArgs) -> Result<Options, Failure> {
@@ -124,29 +155,6 @@ fn options(args: &MeasureArgs) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn tokenizer(args: &MeasureArgs, opened: &Opened) -> Result<Tokenizer, Failure> {
-    if let Some(folder) = &args.tokenizer {
-        let within = |error| Failure::from(error).within(&folder.display().to_string());
-        return Tokenizer::open(folder).map_err(within);
-    }
-    opened.tokenizer()?.ok_or_else(|| {
-        Failure::usage(format!("{} has no tokenizer, and tasks are text", opened.name))
-            .hint("--tokenizer DIR, a folder with a tokenizer.json, or a vocab.json and a merges.txt")
-    })
-}
-
-/// Weights in f32 with their cache in f32, unless the user or the file has them otherwise.
-fn exact(args: &ModelArgs, opened: &Opened) -> ModelArgs {
-    let half = matches!(layer_type(opened.source()), DType::F16 | DType::BF16);
-    let cache = gptneo_device::CacheType::F32;
-    ModelArgs {
-        quant: args.quant.or(half.then_some(DType::F32)),
-        cache_type_k: args.cache_type_k.or(Some(cache)),
-        cache_type_v: args.cache_type_v.or(Some(cache)),
-        ..args.clone()
-    }
-}
-
 /// What tells this model, asked in this way, from others.
 fn fingerprint(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> String {
     let file = opened.path().map(|path| {
@@ -169,7 +177,7 @@ fn fingerprint(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> String {
     )
 }
 
-fn details(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> Map<String, Value> {
+fn details(opened: &Opened, spec: &Spec, model: &ModelArgs, args: &MeasureArgs) -> Map<String, Value> {
     let mut found = Map::from_iter([
         ("model_num_parameters".to_owned(), json!(spec.parameters)),
         ("model_dtype".to_owned(), json!(spec.weights.to_string())),
@@ -180,7 +188,7 @@ fn details(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> Map<String, Valu
         ("model_family".to_owned(), json!(spec.family.to_string())),
         ("device".to_owned(), json!("cpu")),
     ]);
-    if let Some(folder) = &args.model.lora.lora {
+    if let Some(folder) = &model.lora.lora {
         found.insert("lora".to_owned(), json!(folder.display().to_string()));
     }
     if opened.is_random() {

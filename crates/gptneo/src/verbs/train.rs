@@ -4,8 +4,10 @@ mod ingredients;
 mod recording;
 mod responses;
 mod room;
+mod tasks;
 mod watcher;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,10 +15,11 @@ use std::time::Instant;
 
 use gptneo_device::Device;
 use gptneo_kernels::measure;
+use gptneo_model::training::Snapshot;
 use gptneo_runs::{NewRun, Origin, State};
 use gptneo_train::files::Disk;
 use gptneo_train::recipe::Start;
-use gptneo_train::{Ended, Parts, Recipe, RecipeError, TrainError, Trainer};
+use gptneo_train::{Ended, Parts, Recipe, RecipeError, Scores, TrainError, Trainer};
 use serde::Serialize;
 
 use crate::args::{Destination, RunFlags, SinkArgs, TrainArgs};
@@ -29,6 +32,7 @@ use crate::verbs::{World, runs};
 use crate::watch::Tui;
 use ingredients::Ingredients;
 use recording::{Plan, Recording};
+use tasks::Tasks;
 use watcher::Watcher;
 
 /// No recipe of a person is longer.
@@ -45,6 +49,9 @@ struct Report {
     checkpoint: Option<String>,
     /// Of a classifier the share of held-out labels that it tells.
     held_out_accuracy: Option<f64>,
+    /// Of tasks of the field the last scores, by `TASK/METRIC`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    eval: BTreeMap<String, f64>,
     /// The model beside which the checkpoint's adapter stands.
     base: Option<String>,
     seconds: f64,
@@ -76,6 +83,11 @@ fn made(
     let Ingredients { recipe, config, model, examples, tokenizer, extra } =
         ranks.first_alone(|| Ingredients::gather(recipe, flags, world))?;
     let (recipe, config) = (&recipe, &config);
+    // Only rank 0 measures; what it cannot is told before anything is trained.
+    let tasks = match ranks.rank() {
+        0 => Tasks::read(recipe, config, tokenizer.as_ref(), flags, world)?,
+        _ => None,
+    };
     let machine_args = ranks.machine(&flags.machine, world.environment)?;
     let device = cpu(&machine_args, world.environment)?;
     let plan = gptneo_train::plan(&device, config, recipe, ranks.size())?;
@@ -101,6 +113,10 @@ fn made(
     let mut watcher = Watcher::new(if leads { dashboard(flags, world)? } else { None }, recording);
     let head = model.under_head(recipe, config);
     let first = model.first(head.as_ref());
+    let another_cpu = || {
+        cpu(&machine_args, world.environment).map_err(|failure| TrainError::Impossible(failure.message().to_owned()))
+    };
+    let mut measure = tasks.map(|tasks| move |weights: &Snapshot| tasks.measure(another_cpu()?, weights));
     let parts = Parts {
         device,
         ranks: ranks.collective(),
@@ -108,11 +124,8 @@ fn made(
         files: Arc::new(Disk),
         tokenizer,
         extra,
-        another_device: &mut || {
-            cpu(&machine_args, world.environment)
-                .map_err(|failure| TrainError::Impossible(failure.message().to_owned()))
-        },
-        scores: None,
+        another_device: &mut || another_cpu(),
+        scores: measure.as_mut().map(|measure| measure as Scores<'_>),
         observer: &mut watcher,
         peak: Some(peak),
     };
@@ -143,6 +156,7 @@ fn made(
         held_out_bits_per_byte: watcher.last_bits_per_byte(),
         checkpoint: checkpoint.map(|path| path.display().to_string()),
         held_out_accuracy: watcher.last_accuracy(),
+        eval: watcher.last_tasks(),
         base: recipe.adapter.as_ref().and(match &recipe.model.start {
             Start::Weights(name) => Some(name.clone()),
             Start::Shape(_) | Start::ConfigFile(_) | Start::Config(_) => None,
@@ -227,6 +241,7 @@ fn page(report: &Report, watcher: &Watcher) -> Result<(), Failure> {
     words.extend(report.peak_rss_bytes.map(|bytes| {
         format!("peak memory {} (planned {})", terminal::size(bytes), terminal::size(report.planned_bytes))
     }));
+    words.extend(report.eval.iter().map(|(name, value)| format!("{name} {value:.4}")));
     words.push(format!("{:.0} s", report.seconds));
     terminal::line(&words.join(", "))?;
     match &report.checkpoint {

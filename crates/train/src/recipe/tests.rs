@@ -70,6 +70,8 @@ fn fields_that_do_not_go_together_are_refused() {
     for given in [
         &["model.from=gpt2"][..],
         &["data.train=[]"],
+        &["eval.every=5"],
+        &["eval.tasks=piqa"],
         &["data.train=[{path='a', weight=1, epochs=1}]"],
         &["data.sources=['a.txt']"],
         &["data.examples=['a.jsonl']"],
@@ -153,7 +155,7 @@ fn the_text_says_the_overrides_and_reads_back() {
 fn what_is_computed_does_not_hang_on_how_it_is_watched() {
     let essence = |overrides: &[&str]| set(overrides).unwrap().essence().unwrap();
     let plain = essence(&["batch.sequences=8"]);
-    for same in ["output=x", "name=other", "batch.micro=4", "checkpoint.keep=9", "sample.tokens=9"] {
+    for same in ["output=x", "name=other", "batch.micro=4", "checkpoint.keep=9", "sample.tokens=9", "eval.limit=5"] {
         assert_eq!(essence(&["batch.sequences=8", same]), plain, "{same}");
     }
     for other in ["seed=1", "optimizer.lr=1", "batch.sequences=9", "data.sequence=64"] {
@@ -170,8 +172,19 @@ fn the_page_on_recipes_names_every_field() {
         Err(RecipeError::UnknownField { known, .. }) => known,
         other => panic!("{assignment}: {other:?}"),
     };
-    let sections =
-        ["model", "adapter", "data", "batch", "schedule", "optimizer", "guard", "checkpoint", "evaluation", "sample"];
+    let sections = [
+        "model",
+        "adapter",
+        "data",
+        "batch",
+        "schedule",
+        "optimizer",
+        "guard",
+        "checkpoint",
+        "evaluation",
+        "eval",
+        "sample",
+    ];
     for section in sections {
         for field in known(&format!("{section}.zzz=1")).split(", ") {
             assert!(page.contains(&format!("`{section}.{field}`")), "{section}.{field} is not on the page");

@@ -40,7 +40,9 @@ impl<'a, D: TrainDevice> Trainer<'a, D> {
         parts: Parts<'a, D>,
     ) -> Result<Self, TrainError> {
         let Parts { device, ranks, examples, files, tokenizer, extra, another_device, scores, observer, peak } = parts;
-        check(&recipe, &config, examples.labelled(), ranks.size())?;
+        // Rank 0 alone measures.
+        let scored = scores.is_some() || ranks.rank() > 0;
+        check(&recipe, &config, examples.labelled(), scored, ranks.size())?;
         let store = Store::new(files.clone(), checkpoints(&recipe.output));
         if resume == Resume::Never && (log_file(&recipe.output).exists() || !store.list()?.is_empty()) {
             return Err(TrainError::Exists { path: recipe.output });

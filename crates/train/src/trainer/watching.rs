@@ -1,11 +1,12 @@
-//! What is looked at between steps: held-out text, and samples.
+//! What is looked at between steps: held-out text, tasks, and samples.
 
 use std::time::Instant;
 
 use gptneo_device::train::TrainDevice;
+use gptneo_runs::Level;
 use gptneo_text::shards::share;
 
-use super::{Trainer, clock};
+use super::{Scored, Trainer, clock};
 use crate::error::TrainError;
 use crate::log::Line;
 use crate::sample::samples;
@@ -44,16 +45,26 @@ impl<D: TrainDevice> Trainer<'_, D> {
         let [nll, tokens, right] = sums;
         let bits_per_byte = nll / std::f64::consts::LN_2 / (tokens * self.examples.bytes_per_token());
         self.state.bits_per_byte = Some(bits_per_byte);
-        let mut scores = match &mut self.scores {
-            Some(scores) if self.ranks.rank() == 0 => scores(&self.network.snapshot()?)?,
-            _ => Vec::new(),
-        };
-        if classifies {
-            scores.push(("accuracy".to_owned(), right / tokens));
-        }
+        let scores = classifies.then(|| ("accuracy".to_owned(), right / tokens)).into_iter().collect();
         let (step, clock) = (self.state.step, clock(begun, Some(tokens as u64)));
-        let scores = scores.into_iter().collect();
         self.write(&Line::Evaluation { step, loss: nll / tokens, bits_per_byte, tokens: tokens as u64, scores, clock })
+    }
+
+    /// Has the tasks of the recipe measured. Only rank 0 does, on a copy of the weights; it is not stopped halfway, so that a run that
+    /// goes on has every measurement once.
+    pub(super) fn measure_tasks(&mut self) -> Result<(), TrainError> {
+        if self.ranks.rank() != 0 {
+            return Ok(());
+        }
+        // Copies to be saved and copies to be measured are never held at once.
+        self.settle();
+        let Some(scores) = &mut self.scores else { return Ok(()) };
+        let begun = Instant::now();
+        let weights = self.network.snapshot()?;
+        let Scored { scores, notes } = scores(&weights)?;
+        let (step, clock) = (self.state.step, clock(begun, None));
+        notes.iter().for_each(|note| self.say(Level::Warning, note.clone()));
+        self.write(&Line::Eval { step, scores, notes, clock })
     }
 
     /// Lets the model write. Only rank 0 does, on a device of its own.

@@ -7,4 +7,5 @@ mod learning;
 mod parity;
 mod ranks;
 mod resuming;
+mod tasks;
 mod world;

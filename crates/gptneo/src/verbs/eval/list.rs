@@ -14,15 +14,17 @@ pub(crate) fn run(args: &TasksArgs) -> Result<(), Failure> {
     let wanted = |name: &&str| args.text.as_deref().is_none_or(|text| name.contains(text));
     let mut tasks = Vec::new();
     let mut groups = Vec::new();
-    for name in names.into_iter().filter(wanted) {
-        for chosen in catalog.choose(&[name.to_owned()])? {
-            match chosen {
-                Chosen::Task(task) if task.name() == name => tasks.push(task),
-                Chosen::Group(group, members) if group.name() == name => groups.push((group, members)),
-                _ => {}
-            }
+    let names: Vec<String> = names.into_iter().filter(wanted).map(str::to_owned).collect();
+    // A group that is wanted brings its members along, which may not be.
+    for chosen in catalog.choose(&names)? {
+        match chosen {
+            Chosen::Task(task) if wanted(&task.name()) => tasks.push(task),
+            Chosen::Group(group, members) if wanted(&group.name()) => groups.push((group, members)),
+            _ => {}
         }
     }
+    tasks.sort_by(|a, b| a.name().cmp(b.name()));
+    groups.sort_by(|(a, _), (b, _)| a.name().cmp(b.name()));
     let tags: Vec<&str> = tags.into_iter().filter(wanted).collect();
     if args.json {
         return terminal::json(&json!({

@@ -38,7 +38,7 @@ pub(crate) fn tell(args: &MeasureArgs, outcome: &Outcome, about: &About) -> Resu
 }
 
 /// Writes a file beside its place and moves it there when it is whole.
-fn write(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
     let beside = PathBuf::from(format!("{}.part", path.display()));
     let failed = |error: std::io::Error| Failure::io("cannot write", path, &error);
     let mut out = BufWriter::new(fs::File::create(&beside).map_err(failed)?);
@@ -91,6 +91,9 @@ fn table(outcome: &Outcome, about: &About) -> String {
         let part =
             if task.measured < task.documents { format!("the first {} of ", task.measured) } else { String::new() };
         text += &format!("\n{}: {part}{} documents of {}", task.task.name(), task.documents, source.split);
+        if let Some(head) = &task.head {
+            text += &format!("; by {head}");
+        }
         if let Some(protocol) = task.task.protocol() {
             text += &format!("; {protocol}");
         }

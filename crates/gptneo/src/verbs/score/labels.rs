@@ -1,17 +1,16 @@
 //! `gptneo score` of a classifier: its labels for a text, with their probabilities.
 
 use gptneo_device::PAGE;
-use gptneo_engine::{Classification, Engine};
+use gptneo_engine::Classification;
 use gptneo_kernels::Cpu;
-use gptneo_model::{Adapter, Classifier, Config, Merged};
+use gptneo_model::{Adapter, Classifier, Config};
 use gptneo_text::Tokenizer;
 use serde::Serialize;
 
 use super::{Input, SHOWN};
 use crate::args::ScoreArgs;
 use crate::failure::Failure;
-use crate::load::Plan;
-use crate::lora;
+use crate::head::{self, Parts};
 use crate::open::Opened;
 use crate::terminal;
 use crate::verbs::World;
@@ -57,23 +56,9 @@ pub(super) fn run(
     if count == 0 {
         return Err(Failure::usage("the text is empty: there is nothing to classify"));
     }
-    let plan = Plan::new(opened, &args.model, |context| count.min(context) + PAGE)?.beside(adapter);
-    // A head of its own makes another model of the base; without one, the adapter belongs to a sequence as ever.
-    let merges = adapter.filter(|adapter| adapter.score().is_some());
-    let loaded = match merges {
-        None => plan.load(opened, cpu, &world.interrupt)?,
-        Some(adapter) => {
-            let device = crate::load::cpu(&args.machine, world.environment)?;
-            let merged = Merged::new(&device, opened.source(), adapter)?;
-            plan.load_from(&merged, opened, cpu, &world.interrupt)?
-        }
-    };
-    let mut engine = Engine::new(loaded.model, tokenizer);
-    let beside = adapter.filter(|_| merges.is_none());
-    if let Some(adapter) = beside {
-        engine.add_adapter(lora::NAME, adapter)?;
-    }
-    let mut scorer = engine.scorer(beside.map(|_| lora::NAME))?;
+    let parts = Parts { opened, adapter, model: &args.model, machine: &args.machine };
+    let (mut engine, beside) = head::engine(&parts, cpu, tokenizer, |context| count.min(context) + PAGE, world)?;
+    let mut scorer = engine.scorer(beside)?;
     let found = match input {
         Input::Text(text) => scorer.classify_text(text)?,
         Input::Tokens(ids) => scorer.classify_tokens(ids)?,

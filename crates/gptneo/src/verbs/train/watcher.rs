@@ -1,5 +1,7 @@
 //! Who watches a run: a line or a dashboard, the store, and the summary that is told at its end.
 
+use std::collections::BTreeMap;
+
 use gptneo_runs::{Event, Observer, State};
 
 use super::recording::Recording;
@@ -13,6 +15,7 @@ pub(super) struct Watcher {
     losses: Vec<f64>,
     bits_per_byte: Option<f64>,
     accuracy: Option<f64>,
+    tasks: BTreeMap<String, f64>,
     line: LiveLine,
     tui: Option<Tui>,
     recording: Recording,
@@ -20,7 +23,8 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(tui: Option<Tui>, recording: Recording) -> Self {
-        Self { losses: Vec::new(), bits_per_byte: None, accuracy: None, line: LiveLine::new(), tui, recording }
+        let (losses, tasks) = (Vec::new(), BTreeMap::new());
+        Self { losses, bits_per_byte: None, accuracy: None, tasks, line: LiveLine::new(), tui, recording }
     }
 
     /// The run has ended so: the dashboard gives the terminal back, and the store is told.
@@ -42,6 +46,11 @@ impl Watcher {
         self.accuracy
     }
 
+    /// Of tasks of the field the last scores, by `TASK/METRIC`.
+    pub(super) fn last_tasks(&self) -> BTreeMap<String, f64> {
+        self.tasks.clone()
+    }
+
     /// The loss over the steps, as a row of bars: each column the mean of its steps, the tallest the largest.
     pub(super) fn curve(&self) -> Option<String> {
         curve(&self.losses)
@@ -52,6 +61,9 @@ impl Observer for Watcher {
     fn observe(&mut self, event: &Event) {
         match event {
             Event::Step(metrics) => self.losses.push(metrics.loss),
+            Event::Evaluation(evaluation) if evaluation.on == "eval" => {
+                self.tasks = evaluation.values.iter().cloned().collect();
+            }
             Event::Evaluation(evaluation) => {
                 let value = |wanted: &str| evaluation.values.iter().find(|(name, _)| name == wanted).map(|(_, v)| *v);
                 self.bits_per_byte = value("bits_per_byte").or(self.bits_per_byte);
