@@ -40,6 +40,15 @@ struct Asked {
     continuation: Vec<u32>,
 }
 
+/// The sum of a request that is asked in parts.
+struct Sum {
+    logprob: f64,
+    /// Parts that are not answered yet.
+    out: usize,
+    /// How many tokens, of a sentence.
+    tokens: Option<usize>,
+}
+
 /// Answers to `requests`, in their order. What the cache has is not asked again.
 pub(crate) fn ask(
     subject: &mut Subject<'_>,
@@ -83,7 +92,8 @@ pub(crate) fn ask(
 pub(crate) fn loses_its_beginning(subject: &Subject<'_>, request: &Request) -> Result<bool, EvalError> {
     let positions = subject.engine.spec().positions;
     Ok(match request {
-        Request::Rolling { .. } => false,
+        // A sentence that is too long is refused.
+        Request::Rolling { .. } | Request::Sentence { .. } => false,
         Request::Likelihood { context, continuation } => {
             let (context, continuation) = pair(subject.engine, context, continuation, subject.engine.beginning())?;
             context.len() + continuation.len() > positions + 1
@@ -106,8 +116,7 @@ fn likelihoods(
     let positions = subject.engine.spec().positions;
     let beginning = subject.engine.beginning();
     let mut asked = Vec::new();
-    // Sums of requests that are asked in several windows, and how many are out.
-    let mut sums: HashMap<usize, (f64, usize)> = HashMap::new();
+    let mut sums: HashMap<usize, Sum> = HashMap::new();
     for &at in wanted {
         match requests[at] {
             Request::Likelihood { context, continuation } => {
@@ -125,12 +134,19 @@ fn likelihoods(
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                sums.insert(at, (0.0, windows.len()));
+                sums.insert(at, Sum { logprob: 0.0, out: windows.len(), tokens: None });
                 asked.extend(windows.into_iter().map(|window| Asked {
                     request: at,
                     context: tokens[window.context()].to_vec(),
                     continuation: tokens[window.continuation()].to_vec(),
                 }));
+            }
+            Request::Sentence { context, sentence } => {
+                let parts = parts(subject.engine, context, sentence, beginning)?;
+                let tokens = parts.iter().map(|(_, continuation)| continuation.len()).sum();
+                sums.insert(at, Sum { logprob: 0.0, out: parts.len(), tokens: Some(tokens) });
+                let asked_of = |(context, continuation)| Asked { request: at, context, continuation };
+                asked.extend(parts.into_iter().map(asked_of));
             }
             Request::Generate { .. } => {}
         }
@@ -142,13 +158,14 @@ fn likelihoods(
         let at = asked[place].request;
         let answer = match sums.get_mut(&at) {
             None => Answer::Likelihood { logprob: found.logprob, greedy: found.greedy },
-            Some((sum, out)) => {
-                *sum += found.logprob;
-                *out -= 1;
-                if *out > 0 {
-                    return ControlFlow::Continue(());
+            Some(sum) => {
+                sum.logprob += found.logprob;
+                sum.out -= 1;
+                match (sum.out, sum.tokens) {
+                    (0, None) => Answer::Rolling(sum.logprob),
+                    (0, Some(tokens)) => Answer::Sentence { logprob: sum.logprob, tokens },
+                    _ => return ControlFlow::Continue(()),
                 }
-                Answer::Rolling(*sum)
             }
         };
         going = answered(at, answer, cache);
@@ -179,6 +196,33 @@ fn pair(
     let before = encode(engine, kept)?;
     let tokens = whole.split_off(before.len().min(whole.len()));
     nothing(tokens, continuation).map(|tokens| (before, tokens))
+}
+
+/// The tokens of a sentence in parts, each after what it follows.
+fn parts(
+    engine: &Engine,
+    context: &str,
+    sentence: &str,
+    beginning: Option<u32>,
+) -> Result<Vec<(Vec<u32>, Vec<u32>)>, EvalError> {
+    let parts = if context.trim_matches(is_space).is_empty() {
+        let beginning = beginning.ok_or(EvalError::NoBeginning)?;
+        let mut first = nothing(encode(engine, &format!("{context}{sentence}"))?, sentence)?;
+        let others = first.split_off(1);
+        let mut parts = vec![(vec![beginning], first.clone())];
+        if !others.is_empty() {
+            parts.push((first, others));
+        }
+        parts
+    } else {
+        vec![pair(engine, context, sentence, beginning)?]
+    };
+    let (longest, most) =
+        (parts.iter().map(|(a, b)| a.len() + b.len()).max().unwrap_or(0), engine.spec().positions + 1);
+    if longest > most {
+        return Err(EvalError::TooLong { text: sentence.to_owned(), tokens: longest, most });
+    }
+    Ok(parts)
 }
 
 fn nothing(tokens: Vec<u32>, continuation: &str) -> Result<Vec<u32>, EvalError> {

@@ -84,6 +84,7 @@ impl Cache {
             let line = match &answer {
                 Answer::Likelihood { logprob, greedy } => json!([key, python::float_repr(*logprob), greedy]),
                 Answer::Rolling(logprob) => json!([key, python::float_repr(*logprob)]),
+                Answer::Sentence { logprob, tokens } => json!([key, python::float_repr(*logprob), tokens]),
                 Answer::Text(text) => json!([key, {"text": text}]),
             };
             let io = |error: std::io::Error| EvalError::Io { path: path.clone(), why: error.to_string() };
@@ -102,6 +103,10 @@ fn read(line: &str) -> Option<(String, Answer)> {
             Answer::Likelihood { logprob: logprob.parse().ok()?, greedy: *greedy }
         }
         [Value::String(logprob)] => Answer::Rolling(logprob.parse().ok()?),
+        [Value::String(logprob), Value::Number(tokens)] => {
+            let tokens = usize::try_from(tokens.as_u64()?).ok().filter(|&tokens| tokens > 0)?;
+            Answer::Sentence { logprob: logprob.parse().ok()?, tokens }
+        }
         [Value::Object(fields)] => Answer::Text(fields.get("text")?.as_str()?.to_owned()),
         _ => return None,
     };
@@ -119,6 +124,7 @@ mod tests {
         let answers = [
             Answer::Likelihood { logprob: -0.1 - 0.2, greedy: true },
             Answer::Rolling(-1_234.000_000_000_1),
+            Answer::Sentence { logprob: -0.7 / 3.0, tokens: 12 },
             Answer::Text("a\n\"b\"\u{1F600}".to_owned()),
         ];
         let mut cache = Cache::open(&path, "m").unwrap();
@@ -148,7 +154,9 @@ mod tests {
         let path = folder.path().join("answers.jsonl");
         drop(Cache::open(&path, "one").unwrap());
         assert!(matches!(Cache::open(&path, "two"), Err(EvalError::Cache { .. })));
-        for text in ["{}\n", "hello\n", "{\"format\":\"gptneo-eval-answers\",\"version\":1,\"model\":\"m\"}\nx\n"] {
+        let header = "{\"format\":\"gptneo-eval-answers\",\"version\":1,\"model\":\"m\"}\n";
+        let (word, no_tokens) = (format!("{header}x\n"), format!("{header}[\"key\",\"-1.5\",0]\n"));
+        for text in ["{}\n", "hello\n", &word, &no_tokens] {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(Cache::open(&path, "m"), Err(EvalError::Cache { .. })), "{text}");
         }

@@ -4,6 +4,7 @@
 //! of the model, and how answers become scores. What the harness writes as a Python function stands here as the name of a function
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
+mod examples;
 mod group;
 mod read;
 mod yaml;
@@ -18,7 +19,7 @@ pub(crate) use yaml::{Content, Fault, Node, parse};
 
 use crate::aggregate::Aggregation;
 use crate::document::Document;
-use crate::functions::{DocumentsFunction, FieldFunction, ResultsFunction};
+use crate::functions::{DocumentsFunction, FieldFunction, MadeFunction, ResultsFunction};
 use crate::python;
 use crate::template::Template;
 
@@ -31,6 +32,8 @@ pub enum Output {
     LoglikelihoodRolling,
     /// How likely each of several choices is.
     MultipleChoice,
+    /// How likely each of several sentences is, by token; a word of ours.
+    Sentences,
     /// To go on until a stop.
     GenerateUntil,
 }
@@ -42,6 +45,7 @@ impl Output {
             Self::Loglikelihood => "loglikelihood",
             Self::LoglikelihoodRolling => "loglikelihood_rolling",
             Self::MultipleChoice => "multiple_choice",
+            Self::Sentences => "sentences",
             Self::GenerateUntil => "generate_until",
         }
     }
@@ -64,7 +68,8 @@ impl Field {
             Self::Constant(value) => Ok(value.clone()),
             Self::Function(function) => (function.call)(document),
             Self::Template(template) => {
-                if let Some(value) = document.get(template.source()) {
+                // A table that was saved with the numbers of its rows has a column without a name; no template means that one.
+                if let Some(value) = document.get(template.source()).filter(|_| !template.source().is_empty()) {
                     return Ok(value.clone());
                 }
                 let text = template.render(document)?;
@@ -178,6 +183,8 @@ pub struct Task {
     pub(crate) training_split: Option<String>,
     pub(crate) validation_split: Option<String>,
     pub(crate) test_split: Option<String>,
+    /// Makes the rows, where they are in no data set.
+    pub(crate) documents: Option<MadeFunction>,
     pub(crate) process_docs: Option<DocumentsFunction>,
     pub(crate) description: Option<Template>,
     pub(crate) doc_to_text: Option<Field>,
@@ -222,6 +229,11 @@ impl Task {
     /// Its data.
     pub fn dataset(&self) -> &crate::data::Dataset {
         &self.dataset
+    }
+
+    /// What its documents are of, in words.
+    pub fn data(&self) -> String {
+        if self.documents.is_some() { "made by gptneo".to_owned() } else { self.dataset.to_string() }
     }
 
     /// What it is one of.
@@ -270,5 +282,7 @@ pub(crate) struct Aggregate {
     pub(crate) metrics: Vec<String>,
     pub(crate) name: String,
     pub(crate) weight_by_size: bool,
+    /// The score of all documents of the tasks together, in place of a mean; a word of ours.
+    pub(crate) pooled: bool,
     pub(crate) filters: Vec<String>,
 }

@@ -16,6 +16,7 @@ use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Task};
 use crate::document::Document;
 use crate::error::EvalError;
+use crate::groups::combine;
 use crate::judges::Judges;
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
@@ -138,7 +139,7 @@ pub struct Source {
     pub files: Vec<String>,
     /// The commit at the hub.
     pub revision: Option<String>,
-    /// SHA-256 over the files' bytes.
+    /// SHA-256 over the files' bytes; over the documents as JSON, where they are in no file.
     pub sha256: String,
 }
 
@@ -226,7 +227,8 @@ pub fn evaluate(
         rest = later;
         tasks.push(score(prepared, own, options, judges)?);
     }
-    let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
+    let combined = groups.into_iter().map(|(group, names)| combine(group, names, &tasks, options.bootstrap_iterations));
+    let groups = combined.collect::<Result<_, _>>()?;
     Ok(Outcome { tasks, groups })
 }
 
@@ -290,7 +292,14 @@ fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<P
         Some(function) => (function.call)(rows).map_err(&in_task),
         None => Ok(rows),
     };
-    let (rows, source) = open(&split)?;
+    let (rows, source) = match task.documents {
+        Some(function) => {
+            let rows = (function.call)();
+            let sha256 = crate::hash(serde_json::json!(rows).to_string().as_bytes());
+            (rows, Source { split: split.clone(), files: Vec::new(), revision: None, sha256 })
+        }
+        None => open(&split)?,
+    };
     let documents = processed(rows, task.process_docs)?;
     if documents.is_empty() {
         return Err(in_task(format!("no document of {split} is left to be measured")));
@@ -390,54 +399,4 @@ fn placed(dataset: &Dataset, split: &str) -> Dataset {
     let places = dataset.local.entry(split.to_owned()).or_default();
     places.extend([Place::new(format!("{folder}/{split}.*")), Place::new(format!("{folder}/{split}/*.arrow"))]);
     dataset
-}
-
-/// The scores of a group, as the harness combines them.
-fn combine(group: Group, names: Vec<String>, tasks: &[TaskOutcome]) -> GroupOutcome {
-    let members: Vec<&TaskOutcome> =
-        names.iter().filter_map(|name| tasks.iter().find(|t| t.task.name == *name)).collect();
-    let mut scores = Vec::new();
-    for aggregate in &group.aggregates {
-        for filter in &aggregate.filters {
-            // Of a task with several of the scores, their mean.
-            let of = |task: &TaskOutcome| {
-                let named = aggregate.metrics.iter().filter_map(|metric| {
-                    task.scores.iter().find(|score| score.metric == *metric && score.filter == *filter).cloned()
-                });
-                let named: Vec<Score> = named.collect();
-                let count = named.len() as f64;
-                let first = named.first()?.clone();
-                let value = named.iter().map(|score| score.value).sum::<f64>() / count;
-                let standard_error = if named.len() == 1 { first.standard_error } else { None };
-                Some(Score { value, standard_error, count: task.measured, ..first })
-            };
-            let found: Vec<Score> = members.iter().filter_map(|task| of(task)).collect();
-            let Some(first) = found.first() else { continue };
-            let weights: Vec<f64> =
-                found.iter().map(|score| if aggregate.weight_by_size { score.count as f64 } else { 1.0 }).collect();
-            let all: f64 = weights.iter().sum();
-            let value = found.iter().zip(&weights).map(|(score, weight)| score.value * weight).sum::<f64>() / all;
-            let errors: Option<Vec<f64>> = found.iter().map(|score| score.standard_error).collect();
-            scores.push(Score {
-                metric: aggregate.name.clone(),
-                filter: filter.clone(),
-                value,
-                standard_error: errors.and_then(|errors| pooled(&errors, &found, aggregate.weight_by_size)),
-                count: found.iter().map(|score| score.count).sum(),
-                higher_is_better: first.higher_is_better,
-            });
-        }
-    }
-    GroupOutcome { group, tasks: names, scores }
-}
-
-/// The standard error of a group's mean, of those of its tasks.
-fn pooled(errors: &[f64], scores: &[Score], weighted: bool) -> Option<f64> {
-    if !weighted {
-        return Some(errors.iter().map(|error| error * error).sum::<f64>().sqrt() / errors.len() as f64);
-    }
-    let sizes = scores.iter().map(|score| score.count as f64);
-    let all: f64 = sizes.clone().sum();
-    let variance: f64 = sizes.zip(errors).map(|(size, error)| (size - 1.0) * error * error * size).sum();
-    (all > errors.len() as f64).then(|| (variance / (all - errors.len() as f64) / all).sqrt())
 }
