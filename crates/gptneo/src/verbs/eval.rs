@@ -3,6 +3,7 @@
 mod list;
 mod output;
 mod review;
+mod stereoset;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
         Some(EvalVerb::Review(args)) => review::run(args),
+        Some(EvalVerb::Stereoset(args)) => stereoset::run(args),
         None => measure(&args.measure, world),
     }
 }
