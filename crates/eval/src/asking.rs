@@ -220,7 +220,7 @@ fn parts(
     let (longest, most) =
         (parts.iter().map(|(a, b)| a.len() + b.len()).max().unwrap_or(0), engine.spec().positions + 1);
     if longest > most {
-        return Err(EvalError::TooLong { text: sentence.to_owned(), tokens: longest, most });
+        return Err(EvalError::TooLong { text: sentence.chars().take(80).collect(), tokens: longest, most });
     }
     Ok(parts)
 }

@@ -68,7 +68,7 @@ impl Field {
             Self::Constant(value) => Ok(value.clone()),
             Self::Function(function) => (function.call)(document),
             Self::Template(template) => {
-                // A table that was saved with the numbers of its rows has a column without a name; no template means that one.
+                // A table saved with the numbers of its rows has a column without a name, which an empty template does not mean.
                 if let Some(value) = document.get(template.source()).filter(|_| !template.source().is_empty()) {
                     return Ok(value.clone());
                 }
@@ -241,9 +241,9 @@ impl Task {
         &self.tags
     }
 
-    /// Measures another split than the definition says, or draws examples from another.
+    /// Measures another split than the definition says, or draws examples from another. Documents that are in no data set have no other.
     pub fn measure_split(&mut self, split: Option<&str>, examples: Option<&str>) {
-        if let Some(split) = split {
+        if let Some(split) = split.filter(|_| self.documents.is_none()) {
             self.test_split = Some(split.to_owned());
         }
         if let Some(split) = examples {

@@ -107,11 +107,11 @@ pub enum EvalError {
     },
     /// A sentence that the model cannot see whole.
     #[error(
-        "the sentence {text:?} takes {tokens} tokens with what goes before it, and the model can score {most}; a sentence that were cut \
+        "the sentence that begins with {text:?} takes {tokens} tokens with what goes before it, and the model can score {most}; a sentence that were cut \
          would have another score: take a model with a longer context"
     )]
     TooLong {
-        /// The sentence.
+        /// The beginning of the sentence.
         text: String,
         /// Tokens, its context among them.
         tokens: usize,
