@@ -6,14 +6,20 @@
 
 mod bootstrap;
 mod correlation;
+mod descriptors;
 mod labels;
+mod mann_whitney;
+mod stereoset;
 
 use serde_json::{Value, json};
 
 use crate::similarity::{Bleu, BleuOptions, Chrf, ChrfVariant, CorpusMetric, Ter};
 use bootstrap::bootstrap;
 use correlation::{pearson, ranks};
+use descriptors::Pairs;
 use labels::{Confusion, f1, macro_f1, matthews};
+pub use stereoset::Triple;
+pub(crate) use stereoset::{StereoScore, Terms};
 
 /// What one document contributes to a score.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +68,22 @@ pub enum Measure {
         /// Found.
         hypothesis: String,
     },
+    /// How three sentences about a term compare.
+    Triple {
+        /// The term.
+        term: String,
+        /// Which are likelier.
+        triple: Triple,
+    },
+    /// A number of a sentence that describes somebody.
+    Described {
+        /// What the descriptor is one of.
+        axis: String,
+        /// The descriptor.
+        descriptor: String,
+        /// The number.
+        value: f64,
+    },
 }
 
 impl Measure {
@@ -75,6 +97,11 @@ impl Measure {
             Self::Distribution { gold, probabilities } => json!([gold, probabilities]),
             Self::Part { question: (paragraph, question), right } => json!([[paragraph, question], right]),
             Self::Texts { references, hypothesis } => json!([references, hypothesis]),
+            Self::Triple { term, triple } => {
+                let (stereotyped, related) = triple.parts();
+                json!([term, stereotyped, related])
+            }
+            Self::Described { axis, descriptor, value } => json!([axis, descriptor, value]),
         }
     }
 }
@@ -112,6 +139,10 @@ pub(crate) enum Aggregation {
     ChrfPlusPlus,
     /// Likewise; may exceed 100.
     Ter,
+    /// Over terms.
+    Stereo(StereoScore),
+    /// The share of pairs of descriptors that differ.
+    DifferingPairs,
 }
 
 /// The bootstrap of the harness.
@@ -119,7 +150,7 @@ pub(crate) const BOOTSTRAP_ITERATIONS: usize = 100_000;
 
 impl Aggregation {
     /// As definitions name them.
-    pub(crate) const NAMES: [(&'static str, Aggregation); 17] = [
+    pub(crate) const NAMES: [(&'static str, Aggregation); 21] = [
         ("mean", Self::Mean),
         ("median", Self::Median),
         ("nanmean", Self::NanMean),
@@ -137,6 +168,10 @@ impl Aggregation {
         ("chrf", Self::Chrf),
         ("chrf++", Self::ChrfPlusPlus),
         ("ter", Self::Ter),
+        ("stereoset_ss", Self::Stereo(StereoScore::Stereotype)),
+        ("stereoset_lms", Self::Stereo(StereoScore::Language)),
+        ("stereoset_icat", Self::Stereo(StereoScore::Idealized)),
+        ("differing_pairs", Self::DifferingPairs),
     ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -150,6 +185,10 @@ impl Aggregation {
             Self::Chrf => Some(texts(&chrf(ChrfVariant::Characters), measures)?.0),
             Self::ChrfPlusPlus => Some(texts(&chrf(ChrfVariant::PlusPlus), measures)?.0),
             Self::Ter => Some(texts(&Ter::default(), measures)?.0),
+            Self::DifferingPairs => {
+                let share = Pairs::of(measures).and_then(|pairs| pairs.share());
+                return share.ok_or_else(|| "no two descriptors can be compared: measure more documents".to_owned());
+            }
             _ => self.of_numbers(measures),
         };
         of_texts.ok_or_else(|| "it cannot be made of what was measured".to_owned())
@@ -187,7 +226,8 @@ impl Aggregation {
             }
             Self::Brier => brier(measures),
             Self::AllParts => Some(mean(&whole_questions(measures)?)),
-            Self::Bleu | Self::Chrf | Self::ChrfPlusPlus | Self::Ter => None,
+            Self::Stereo(wanted) => terms(measures)?.score(wanted),
+            Self::Bleu | Self::Chrf | Self::ChrfPlusPlus | Self::Ter | Self::DifferingPairs => None,
         }
     }
 
@@ -241,6 +281,8 @@ impl Aggregation {
                 let (gold, found) = values(measures)?;
                 few(&|places| pearson(&ranks(&drawn(&gold, places)), &ranks(&drawn(&found, places))))
             }
+            Self::Stereo(wanted) => terms(measures)?.standard_error(wanted, iterations),
+            Self::DifferingPairs => Pairs::of(measures)?.standard_error(),
             Self::MacroF1 | Self::WeightedPerplexity | Self::BitsPerByte | Self::Brier => None,
             Self::Bleu => texts_error(&bleu(), measures, iterations),
             Self::Chrf => texts_error(&chrf(ChrfVariant::Characters), measures, iterations),
@@ -336,6 +378,15 @@ pub(crate) fn deviation(numbers: &[f64]) -> f64 {
 fn numbers(measures: &[Measure]) -> Option<Vec<f64>> {
     let number = |measure: &Measure| if let Measure::Number(number) = measure { Some(*number) } else { None };
     measures.iter().map(number).collect()
+}
+
+fn terms(measures: &[Measure]) -> Option<Terms> {
+    let mut found = Terms::default();
+    for measure in measures {
+        let Measure::Triple { term, triple } = measure else { return None };
+        found.add(term, *triple);
+    }
+    Some(found)
 }
 
 fn weighted(measures: &[Measure]) -> Option<f64> {

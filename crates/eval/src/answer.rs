@@ -26,6 +26,14 @@ pub(crate) enum Request {
         /// What goes with it.
         pair: Option<String>,
     },
+    /// How likely a sentence is, token for token.
+    Sentence {
+        /// What goes before it. Where it is empty the first token follows the model's beginning token, and the others follow the sentence
+        /// alone, as the measures of bias define it.
+        context: String,
+        /// What is scored.
+        sentence: String,
+    },
     /// To go on.
     Generate {
         /// The prompt.
@@ -44,6 +52,7 @@ impl Request {
             Self::Likelihood { context, continuation } => json!([context, continuation]),
             Self::Rolling { text } | Self::Classify { text, pair: None } => json!([text]),
             Self::Classify { text, pair: Some(pair) } => json!([text, pair]),
+            Self::Sentence { context, sentence } => json!([context, sentence]),
             Self::Generate { context, generating, .. } => json!([context, {
                 "until": generating.until,
                 "max_gen_toks": generating.max_tokens,
@@ -61,6 +70,7 @@ impl Request {
             Self::Likelihood { .. } => json!("loglikelihood"),
             Self::Rolling { .. } => json!("loglikelihood_rolling"),
             Self::Classify { .. } => json!("classification"),
+            Self::Sentence { .. } => json!("sentence"),
             Self::Generate { sample, .. } => json!(["generate_until", sample]),
         };
         crate::hash(json!([kind, self.arguments()]).to_string().as_bytes())
@@ -84,6 +94,13 @@ pub(crate) enum Answer {
     },
     /// Of a whole text, in nats.
     Rolling(f64),
+    /// Of a sentence.
+    Sentence {
+        /// Summed, in nats.
+        logprob: f64,
+        /// Over how many tokens; not 0.
+        tokens: usize,
+    },
     /// Generated.
     Text(String),
     /// Of labels, in the model's order, or of a value alone.
@@ -94,9 +111,16 @@ impl Answer {
     /// The log-likelihood.
     pub(crate) fn logprob(&self) -> Option<f64> {
         match self {
-            Self::Likelihood { logprob, .. } | Self::Rolling(logprob) => Some(*logprob),
+            Self::Likelihood { logprob, .. } | Self::Rolling(logprob) | Self::Sentence { logprob, .. } => {
+                Some(*logprob)
+            }
             Self::Text(_) | Self::Logits(_) => None,
         }
+    }
+
+    /// The mean log-probability of a token of a sentence, in nats.
+    pub(crate) fn per_token(&self) -> Option<f64> {
+        if let Self::Sentence { logprob, tokens } = self { Some(logprob / *tokens as f64) } else { None }
     }
 
     /// The text.
@@ -111,6 +135,7 @@ impl Answer {
                 json!([crate::python::float_repr(*logprob), if *greedy { "True" } else { "False" }])
             }
             Self::Rolling(logprob) => json!(crate::python::float_repr(*logprob)),
+            Self::Sentence { logprob, tokens } => json!([crate::python::float_repr(*logprob), tokens]),
             Self::Text(text) => json!(text),
             Self::Logits(logits) => json!(logits),
         }

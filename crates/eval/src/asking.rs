@@ -44,6 +44,15 @@ struct Asked<'a> {
     pair: Pair<'a>,
 }
 
+/// The sum of a request that is asked in parts.
+struct Sum {
+    logprob: f64,
+    /// Parts that are not answered yet.
+    out: usize,
+    /// How many tokens, of a sentence.
+    tokens: Option<usize>,
+}
+
 /// Answers to questions, in their order. What the cache has is not asked again.
 pub(crate) fn ask(
     subject: &mut Subject<'_>,
@@ -99,8 +108,7 @@ fn likelihoods(
 ) -> Result<ControlFlow<()>, EvalError> {
     let positions = subject.engine.spec().positions;
     let mut asked = Vec::new();
-    // Sums of requests that are asked in several windows, and how many are out.
-    let mut sums: HashMap<usize, (f64, usize)> = HashMap::new();
+    let mut sums: HashMap<usize, Sum> = HashMap::new();
     for &at in wanted {
         match &questions[at].encoded {
             Encoded::Likelihood { context, continuation } => {
@@ -114,11 +122,17 @@ fn likelihoods(
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                sums.insert(at, (0.0, windows.len()));
+                sums.insert(at, Sum { logprob: 0.0, out: windows.len(), tokens: None });
                 asked.extend(windows.into_iter().map(|window| Asked {
                     question: at,
                     pair: Pair { context: &tokens[window.context()], continuation: &tokens[window.continuation()] },
                 }));
+            }
+            Encoded::Sentence(parts) => {
+                let tokens = parts.iter().map(|(_, continuation)| continuation.len()).sum();
+                sums.insert(at, Sum { logprob: 0.0, out: parts.len(), tokens: Some(tokens) });
+                let asked_of = |(context, continuation)| Asked { question: at, pair: Pair { context, continuation } };
+                asked.extend(parts.iter().map(|(a, b)| (a.as_slice(), b.as_slice())).map(asked_of));
             }
             Encoded::Generate(_) | Encoded::Classify(_) => {}
         }
@@ -129,13 +143,14 @@ fn likelihoods(
         let at = asked[place].question;
         let answer = match sums.get_mut(&at) {
             None => Answer::Likelihood { logprob: found.logprob, greedy: found.greedy },
-            Some((sum, out)) => {
-                *sum += found.logprob;
-                *out -= 1;
-                if *out > 0 {
-                    return ControlFlow::Continue(());
+            Some(sum) => {
+                sum.logprob += found.logprob;
+                sum.out -= 1;
+                match (sum.out, sum.tokens) {
+                    (0, None) => Answer::Rolling(sum.logprob),
+                    (0, Some(tokens)) => Answer::Sentence { logprob: sum.logprob, tokens },
+                    _ => return ControlFlow::Continue(()),
                 }
-                Answer::Rolling(*sum)
             }
         };
         going = answered(at, answer, cache);

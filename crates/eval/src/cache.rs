@@ -84,6 +84,7 @@ impl Cache {
             let line = match &answer {
                 Answer::Likelihood { logprob, greedy } => json!([key, python::float_repr(*logprob), greedy]),
                 Answer::Rolling(logprob) => json!([key, python::float_repr(*logprob)]),
+                Answer::Sentence { logprob, tokens } => json!([key, python::float_repr(*logprob), tokens]),
                 Answer::Text(text) => json!([key, {"text": text}]),
                 Answer::Logits(logits) => json!([key, {"logits": logits}]),
             };
@@ -103,6 +104,10 @@ fn read(line: &str) -> Option<(String, Answer)> {
             Answer::Likelihood { logprob: logprob.parse().ok()?, greedy: *greedy }
         }
         [Value::String(logprob)] => Answer::Rolling(logprob.parse().ok()?),
+        [Value::String(logprob), Value::Number(tokens)] => {
+            let tokens = usize::try_from(tokens.as_u64()?).ok().filter(|&tokens| tokens > 0)?;
+            Answer::Sentence { logprob: logprob.parse().ok()?, tokens }
+        }
         [Value::Object(fields)] => match fields.get("logits") {
             // An f32 is written as the f64 that is the same number.
             Some(Value::Array(logits)) => {
@@ -126,6 +131,7 @@ mod tests {
         let answers = [
             Answer::Likelihood { logprob: -0.1 - 0.2, greedy: true },
             Answer::Rolling(-1_234.000_000_000_1),
+            Answer::Sentence { logprob: -0.7 / 3.0, tokens: 12 },
             Answer::Text("a\n\"b\"\u{1F600}".to_owned()),
             Answer::Logits(vec![0.1, -3.4e-38, 16_777_217.0]),
         ];
@@ -156,7 +162,9 @@ mod tests {
         let path = folder.path().join("answers.jsonl");
         drop(Cache::open(&path, "one").unwrap());
         assert!(matches!(Cache::open(&path, "two"), Err(EvalError::Cache { .. })));
-        for text in ["{}\n", "hello\n", "{\"format\":\"gptneo-eval-answers\",\"version\":1,\"model\":\"m\"}\nx\n"] {
+        let header = "{\"format\":\"gptneo-eval-answers\",\"version\":1,\"model\":\"m\"}\n";
+        let (word, no_tokens) = (format!("{header}x\n"), format!("{header}[\"key\",\"-1.5\",0]\n"));
+        for text in ["{}\n", "hello\n", &word, &no_tokens] {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(Cache::open(&path, "m"), Err(EvalError::Cache { .. })), "{text}");
         }

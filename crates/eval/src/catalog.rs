@@ -21,6 +21,8 @@ const MOST_FILES: usize = 20_000;
 enum Entry {
     Task(Node),
     Group(Box<Group>),
+    /// What somebody may look for and nobody can measure here, and why.
+    Refused(String),
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +103,13 @@ impl Catalog {
                     let group = group.clone();
                     (group, Entry::Group(Box::new(definition::read_group(&node).map_err(located)?)))
                 }
-                (Some(Node { content: Content::Text(task), .. }), _) => (task.clone(), Entry::Task(node)),
+                (Some(Node { content: Content::Text(task), .. }), _) => {
+                    let entry = match name("refused").map(|node| &node.content) {
+                        Some(Content::Text(why)) => Entry::Refused(why.clone()),
+                        _ => Entry::Task(node.clone()),
+                    };
+                    (task.clone(), entry)
+                }
                 (Some(other), _) => return Err(located(other.fault("`task` is a name, or a list in a group"))),
                 // A part that others include.
                 (None, _) => continue,
@@ -123,13 +131,14 @@ impl Catalog {
 
     /// Names of all tasks and groups, and of tags.
     pub fn names(&self) -> (Vec<&str>, Vec<&str>) {
-        (self.defined.keys().map(String::as_str).collect(), self.tags.keys().map(String::as_str).collect())
+        let measured = self.defined.iter().filter(|(_, defined)| !matches!(defined.entry, Entry::Refused(_)));
+        (measured.map(|(name, _)| name.as_str()).collect(), self.tags.keys().map(String::as_str).collect())
     }
 
     /// One task.
     ///
     /// # Errors
-    /// No such task, or a definition that cannot be used.
+    /// No such task, one that has no meaning here, or a definition that cannot be used.
     pub fn task(&self, name: &str) -> Result<Task, EvalError> {
         match self.defined.get(name) {
             Some(Defined { file, entry: Entry::Task(node), .. }) => {
@@ -142,6 +151,9 @@ impl Catalog {
                     named.base = Path::new(file).parent().unwrap_or(Path::new("")).to_owned();
                 }
                 Ok(task)
+            }
+            Some(Defined { entry: Entry::Refused(why), .. }) => {
+                Err(EvalError::Refused { name: name.to_owned(), why: why.clone() })
             }
             _ => Err(self.unknown(name)),
         }

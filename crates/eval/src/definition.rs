@@ -6,6 +6,7 @@
 
 mod classification;
 mod dataset;
+mod examples;
 mod group;
 mod read;
 mod yaml;
@@ -20,7 +21,7 @@ pub(crate) use yaml::{Content, Fault, Node, parse};
 
 use crate::aggregate::Aggregation;
 use crate::document::Document;
-use crate::functions::{DocumentsFunction, FieldFunction, ResultsFunction};
+use crate::functions::{DocumentsFunction, FieldFunction, MadeFunction, ResultsFunction};
 use crate::python;
 use crate::template::Template;
 
@@ -33,6 +34,8 @@ pub enum Output {
     LoglikelihoodRolling,
     /// How likely each of several choices is.
     MultipleChoice,
+    /// How likely each of several sentences is, by token; a word of ours.
+    Sentences,
     /// To go on until a stop.
     GenerateUntil,
     /// Which label a text has: of a model with a classification head. A word of ours.
@@ -46,6 +49,7 @@ impl Output {
             Self::Loglikelihood => "loglikelihood",
             Self::LoglikelihoodRolling => "loglikelihood_rolling",
             Self::MultipleChoice => "multiple_choice",
+            Self::Sentences => "sentences",
             Self::GenerateUntil => "generate_until",
             Self::Classification => "classification",
         }
@@ -69,7 +73,8 @@ impl Field {
             Self::Constant(value) => Ok(value.clone()),
             Self::Function(function) => (function.call)(document),
             Self::Template(template) => {
-                if let Some(value) = document.get(template.source()) {
+                // A table saved with the numbers of its rows has a column without a name, which an empty template does not mean.
+                if let Some(value) = document.get(template.source()).filter(|_| !template.source().is_empty()) {
                     return Ok(value.clone());
                 }
                 let text = template.render(document)?;
@@ -183,6 +188,8 @@ pub struct Task {
     pub(crate) training_split: Option<String>,
     pub(crate) validation_split: Option<String>,
     pub(crate) test_split: Option<String>,
+    /// Makes the rows, where they are in no data set.
+    pub(crate) documents: Option<MadeFunction>,
     pub(crate) process_docs: Option<DocumentsFunction>,
     pub(crate) description: Option<Template>,
     pub(crate) doc_to_text: Option<Field>,
@@ -238,14 +245,19 @@ impl Task {
         &self.dataset
     }
 
+    /// What its documents are of, in words.
+    pub fn data(&self) -> String {
+        if self.documents.is_some() { "made by gptneo".to_owned() } else { self.dataset.to_string() }
+    }
+
     /// What it is one of.
     pub fn tags(&self) -> &[String] {
         &self.tags
     }
 
-    /// Measures another split than the definition says, or draws examples from another.
+    /// Measures another split than the definition says, or draws examples from another. Documents that are in no data set have no other.
     pub fn measure_split(&mut self, split: Option<&str>, examples: Option<&str>) {
-        if let Some(split) = split {
+        if let Some(split) = split.filter(|_| self.documents.is_none()) {
             self.test_split = Some(split.to_owned());
         }
         if let Some(split) = examples {
@@ -286,5 +298,7 @@ pub(crate) struct Aggregate {
     pub(crate) weight_by_size: bool,
     /// Tasks that count as one among the others, by their mean.
     pub(crate) as_one: Vec<String>,
+    /// The score of all documents of the tasks together, in place of a mean; a word of ours.
+    pub(crate) pooled: bool,
     pub(crate) filters: Vec<String>,
 }

@@ -19,6 +19,14 @@ pub enum EvalError {
         /// Names that are like it.
         near: Vec<String>,
     },
+    /// A measurement that has no meaning for the models that are measured here.
+    #[error("`{name}` cannot be measured: {why}")]
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why, and what to take instead.
+        why: String,
+    },
     /// A definition that cannot be used.
     #[error("{file}, line {line}: {why}")]
     Definition {
@@ -97,6 +105,19 @@ pub enum EvalError {
         /// The continuation.
         text: String,
     },
+    /// A sentence that the model cannot see whole.
+    #[error(
+        "the sentence that begins with {text:?} takes {tokens} tokens with what goes before it, and the model can score {most}; a sentence that were cut \
+         would have another score: take a model with a longer context"
+    )]
+    TooLong {
+        /// The beginning of the sentence.
+        text: String,
+        /// Tokens, its context among them.
+        tokens: usize,
+        /// The most.
+        most: usize,
+    },
     /// No room for a prompt.
     #[error(
         "{wanted} tokens are to be generated, and the model's context of {positions} leaves no room for a prompt: ask \
@@ -111,6 +132,14 @@ pub enum EvalError {
     /// The file of answers.
     #[error("{}: {why}", path.display())]
     Cache {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// A file of predictions, or of what is right, that cannot be used.
+    #[error("{}: {why}", path.display())]
+    Predictions {
         /// Which.
         path: PathBuf,
         /// What is wrong, and what to do.

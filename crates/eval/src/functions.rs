@@ -2,9 +2,12 @@
 //!
 //! The reference harness lets a definition call Python of its own. Here a definition may name one of these instead.
 
+mod crows;
+mod descriptors;
 mod documents;
 mod fields;
 mod results;
+mod stereoset;
 
 use serde_json::Value;
 
@@ -17,6 +20,12 @@ use crate::judges::{Judge, Judges};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DocumentsFunction {
     pub(crate) call: fn(Vec<Document>) -> Result<Vec<Document>, String>,
+}
+
+/// Makes documents that stand in no file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MadeFunction {
+    pub(crate) call: fn() -> Vec<Document>,
 }
 
 /// Makes a value of a document.
@@ -56,17 +65,28 @@ impl ResultsFunction {
 
 /// A function over the rows of a split.
 pub(crate) fn documents(name: &str) -> Option<DocumentsFunction> {
-    documents::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
+    let all = documents::NAMES.iter().chain(crows::DOCUMENTS).chain(stereoset::DOCUMENTS);
+    all.into_iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
+}
+
+/// A function that makes documents.
+pub(crate) fn made(name: &str) -> Option<MadeFunction> {
+    descriptors::MADE.iter().find(|(known, _)| *known == name).map(|(_, call)| MadeFunction { call: *call })
 }
 
 /// A function of one document.
 pub(crate) fn field(name: &str) -> Option<FieldFunction> {
-    fields::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| FieldFunction { call: *call })
+    fields::NAMES
+        .iter()
+        .chain(stereoset::FIELDS)
+        .find(|(known, _)| *known == name)
+        .map(|(_, call)| FieldFunction { call: *call })
 }
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    let all = results::NAMES.iter().chain(crows::RESULTS).chain(stereoset::RESULTS).chain(descriptors::RESULTS);
+    all.into_iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

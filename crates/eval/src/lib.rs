@@ -29,9 +29,10 @@ mod results;
 pub mod review;
 mod run;
 pub mod similarity;
+pub mod stereoset;
 mod template;
 
-pub use aggregate::Measure;
+pub use aggregate::{Measure, Triple};
 pub use asking::{Subject, Watch};
 pub use catalog::{Catalog, Chosen};
 pub use definition::{Group, Output, Task};

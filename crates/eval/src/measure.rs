@@ -51,6 +51,7 @@ pub(crate) fn measure(
                 .collect()
         }
         Output::MultipleChoice => choices(task, case, &answers)?,
+        Output::Sentences => return Err("sentences are scored by a function, and the task names none".to_owned()),
         Output::GenerateUntil => generated(task, case, &answers)?,
         Output::Classification => classified::classified(task, case, &answers)?,
     };

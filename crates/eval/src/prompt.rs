@@ -138,6 +138,14 @@ impl<'a> Prompter<'a> {
                 }
                 requests
             }
+            Output::Sentences => {
+                let context = prompt(&text.as_str().map_or_else(String::new, str::to_owned));
+                let request = |choice: &String| Request::Sentence {
+                    context: context.clone(),
+                    sentence: task.target_delimiter.clone() + choice,
+                };
+                choices.iter().map(request).collect()
+            }
             Output::GenerateUntil => {
                 let context = prompt(&python::display(&text));
                 let request = |sample| Request::Generate {
@@ -149,7 +157,7 @@ impl<'a> Prompter<'a> {
             }
             Output::Classification => return classification(task, index, document),
         };
-        if task.output == Output::MultipleChoice && choices.is_empty() {
+        if matches!(task.output, Output::MultipleChoice | Output::Sentences) && choices.is_empty() {
             return Err("there are no choices".to_owned());
         }
         // Where contexts vary, the number of the right one is what the text told.

@@ -144,7 +144,7 @@ pub struct Source {
     pub files: Vec<String>,
     /// The commit at the hub.
     pub revision: Option<String>,
-    /// SHA-256 over the files' bytes.
+    /// SHA-256 over the files' bytes; over the documents as JSON, where they are in no file.
     pub sha256: String,
 }
 
@@ -206,7 +206,7 @@ pub fn evaluate(
 ) -> Result<Outcome, EvalError> {
     let prepared = prepare(chosen, library, options, judges)?;
     let tasks = prepared.measure(&|_| true, subject, answers, judges, watch)?;
-    Ok(prepared.outcome(tasks))
+    prepared.outcome(tasks)
 }
 
 /// Reads the documents of what was chosen, and makes requests of them.
@@ -287,11 +287,16 @@ impl Prepared {
     }
 
     /// What was found, in the order in which it was chosen, with the scores of groups.
-    pub fn outcome(&self, mut tasks: Vec<TaskOutcome>) -> Outcome {
+    ///
+    /// # Errors
+    /// A group's score that cannot be made of its tasks' documents.
+    pub fn outcome(&self, mut tasks: Vec<TaskOutcome>) -> Result<Outcome, EvalError> {
         let place = |found: &TaskOutcome| self.tasks.iter().position(|prepared| prepared.task.name == found.task.name);
         tasks.sort_by_key(place);
-        let groups = self.groups.iter().map(|(group, names)| combine(group, names, &tasks)).collect();
-        Outcome { tasks, groups }
+        let iterations = self.options.bootstrap_iterations;
+        let combined = self.groups.iter().map(|(group, names)| combine(group, names, &tasks, iterations));
+        let groups = combined.collect::<Result<_, _>>()?;
+        Ok(Outcome { tasks, groups })
     }
 }
 
@@ -360,7 +365,14 @@ fn prepare_task(mut task: Task, library: &Library<'_>, options: &Options) -> Res
         Some(function) => (function.call)(rows).map_err(&in_task),
         None => Ok(rows),
     };
-    let (rows, source) = open(&split)?;
+    let (rows, source) = match task.documents {
+        Some(function) => {
+            let rows = (function.call)();
+            let sha256 = crate::hash(serde_json::json!(rows).to_string().as_bytes());
+            (rows, Source { split: split.clone(), files: Vec::new(), revision: None, sha256 })
+        }
+        None => open(&split)?,
+    };
     let documents = processed(rows, task.process_docs)?;
     if documents.is_empty() {
         return Err(in_task(format!("no document of {split} is left to be measured")));

@@ -19,7 +19,7 @@ mod verbs;
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
     EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportReviewArgs,
-    ReviewArgs, ReviewVerb, TasksArgs,
+    ReviewArgs, ReviewVerb, StereosetArgs, TasksArgs,
 };
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};

@@ -174,6 +174,7 @@ impl From<EvalError> for Failure {
             EvalError::Interrupted => Kind::Interrupted,
             EvalError::Definition { .. } | EvalError::Document { .. } | EvalError::Cache { .. } => Kind::BadFile,
             EvalError::DefinedTwice { .. } | EvalError::Circular { .. } | EvalError::Results { .. } => Kind::BadFile,
+            EvalError::Predictions { .. } => Kind::BadFile,
             EvalError::Data { ref error, .. } => match error {
                 DataError::Definition { .. } => Kind::Usage,
                 DataError::Missing { .. } | DataError::Read { .. } | DataError::Hub { .. } => Kind::Io,

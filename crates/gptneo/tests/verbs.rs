@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
+#[path = "verbs/bias.rs"]
+mod bias;
 #[path = "verbs/chat.rs"]
 mod chat;
 #[path = "verbs/classifiers.rs"]

@@ -20,6 +20,8 @@ pub(crate) enum Encoded {
     },
     /// With the token that it begins with.
     Rolling(Vec<u32>),
+    /// A sentence in parts, each after what it follows.
+    Sentence(Vec<(Vec<u32>, Vec<u32>)>),
     /// A prompt, whole.
     Generate(Vec<u32>),
     /// A text, whole.
@@ -38,6 +40,7 @@ pub(crate) fn encoded(engine: &Engine, request: &Request) -> Result<Encoded, Eva
             tokens.extend(encode(engine, text)?);
             Encoded::Rolling(tokens)
         }
+        Request::Sentence { context, sentence } => Encoded::Sentence(parts(engine, context, sentence)?),
         Request::Generate { context, .. } => Encoded::Generate(encode(engine, context)?),
         Request::Classify { text, pair } => {
             let text = pair.as_deref().map_or_else(|| text.clone(), |pair| text_pair(text, pair));
@@ -56,7 +59,8 @@ pub(crate) fn is_cut(request: &Request, encoded: &Encoded, positions: usize) -> 
             prompt.len() > positions.saturating_sub(generating.max_tokens)
         }
         (Encoded::Classify(tokens), _) => tokens.len() > positions,
-        (Encoded::Rolling(_) | Encoded::Generate(_), _) => false,
+        // A sentence that is too long is refused.
+        (Encoded::Rolling(_) | Encoded::Sentence(_) | Encoded::Generate(_), _) => false,
     }
 }
 
@@ -76,6 +80,28 @@ fn likelihood(engine: &Engine, context: &str, continuation: &str) -> Result<(Vec
     let before = encode(engine, kept)?;
     let tokens = whole.split_off(before.len().min(whole.len()));
     some(tokens, continuation).map(|tokens| (before, tokens))
+}
+
+/// The tokens of a sentence in parts, each after what it follows.
+fn parts(engine: &Engine, context: &str, sentence: &str) -> Result<Vec<(Vec<u32>, Vec<u32>)>, EvalError> {
+    let parts = if context.trim_matches(is_space).is_empty() {
+        let beginning = engine.beginning().ok_or(EvalError::NoBeginning)?;
+        let mut first = some(encode(engine, &format!("{context}{sentence}"))?, sentence)?;
+        let others = first.split_off(1);
+        let mut parts = vec![(vec![beginning], first.clone())];
+        if !others.is_empty() {
+            parts.push((first, others));
+        }
+        parts
+    } else {
+        vec![likelihood(engine, context, sentence)?]
+    };
+    let longest = parts.iter().map(|(a, b)| a.len() + b.len()).max().unwrap_or(0);
+    let most = engine.spec().positions + 1;
+    if longest > most {
+        return Err(EvalError::TooLong { text: sentence.chars().take(80).collect(), tokens: longest, most });
+    }
+    Ok(parts)
 }
 
 fn some(tokens: Vec<u32>, text: &str) -> Result<Vec<u32>, EvalError> {

@@ -25,11 +25,20 @@ pub(crate) fn read_group(node: &Node) -> Read<Group> {
 
 fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     let fields = Fields::new(node)?;
-    if let Some(other) = fields.find("aggregation").filter(|node| node.content != Content::Text("mean".to_owned())) {
-        return Err(other.fault("groups are aggregated by their `mean`"));
-    }
+    let pooled = match fields.text("aggregation")?.as_deref() {
+        None | Some("mean") => false,
+        Some("pooled") => true,
+        Some(_) => {
+            let node = fields.wanted("aggregation")?;
+            return Err(node
+                .fault("groups are aggregated by the `mean` of their tasks, or `pooled`, over all documents of them"));
+        }
+    };
     fields.wanted("metric")?;
     let metrics = names(&fields, "metric")?;
+    if pooled && metrics.len() > 1 {
+        return Err(fields.wanted("metric")?.fault("documents are pooled for one metric at a time"));
+    }
     let first = metrics.first().cloned().ok_or_else(|| node.fault("`metric` is empty"))?;
     let weight_by_size = fields.find("weight_by_size").is_none() || fields.flag("weight_by_size")?;
     let as_one = names(&fields, "as_one")?;
@@ -40,6 +49,7 @@ fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     Ok(Aggregate {
         name: fields.text("name")?.unwrap_or(first),
         metrics,
+        pooled,
         weight_by_size,
         as_one,
         filters: filters.unwrap_or_else(|| vec!["none".to_owned()]),

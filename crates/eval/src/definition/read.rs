@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::classification;
 use super::dataset::dataset;
+use super::examples::examples;
 use super::yaml::{Content, Fault, Node};
-use super::{Examples, Field, Filter, Generating, Metric, Output, Pipeline, Sampler, Task};
+use super::{Field, Filter, Generating, Metric, Output, Pipeline, Task};
 use crate::aggregate::{Aggregation, known_metric};
-use crate::document::Document;
 use crate::functions;
 use crate::template::Template;
 
@@ -52,6 +52,7 @@ const KNOWN: &[&str] = &[
     "metadata",
     "unsafe_code",
     "protocol",
+    "documents",
 ];
 
 /// The named fields of a mapping.
@@ -75,6 +76,10 @@ impl<'a> Fields<'a> {
     /// What is wrong with all of it.
     pub(super) fn fault(&self, why: impl Into<String>) -> Fault {
         Fault { line: self.line, why: why.into() }
+    }
+
+    pub(super) fn line(&self) -> usize {
+        self.line
     }
 
     pub(super) fn only(&self, known: &[&str]) -> Read<()> {
@@ -132,11 +137,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn field(&self, name: &str) -> Read<Option<Field>> {
+    pub(super) fn field(&self, name: &str) -> Read<Option<Field>> {
         self.find(name).map(|node| field(node, name)).transpose()
     }
 
-    fn documents_function(&self, name: &str) -> Read<Option<functions::DocumentsFunction>> {
+    pub(super) fn documents_function(&self, name: &str) -> Read<Option<functions::DocumentsFunction>> {
         self.find(name).map(|node| function(node, name, functions::documents)).transpose()
     }
 }
@@ -207,6 +212,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
         training_split: training_split?,
         validation_split: validation_split?,
         test_split: test_split?,
+        documents: fields.find("documents").map(|node| function(node, "documents", functions::made)).transpose()?,
         process_docs: fields.documents_function("process_docs")?,
         description: fields
             .find("description")
@@ -248,6 +254,11 @@ fn complete(task: &Task, fields: &Fields<'_>) -> Read<()> {
             why: "neither `test_split` nor `validation_split` is there".to_owned(),
         });
     }
+    if task.output == Output::Sentences {
+        fields.wanted("process_results")?;
+        fields.wanted("doc_to_choice")?;
+        return Ok(());
+    }
     if task.doc_to_text.is_none() && task.output != Output::LoglikelihoodRolling {
         fields.wanted("doc_to_text")?;
     }
@@ -265,6 +276,7 @@ fn output(fields: &Fields<'_>) -> Read<Output> {
         Output::Loglikelihood,
         Output::LoglikelihoodRolling,
         Output::MultipleChoice,
+        Output::Sentences,
         Output::GenerateUntil,
         Output::Classification,
     ];
@@ -274,60 +286,6 @@ fn output(fields: &Fields<'_>) -> Read<Output> {
         let names = all.map(Output::name).join(", ");
         node.fault(format!("`output_type` is one of {names}, found `{wanted}`"))
     })
-}
-
-fn examples(fields: &Fields<'_>) -> Read<Examples> {
-    let empty = Node { line: fields.line, content: Content::Map(Vec::new()) };
-    let config = Fields::new(fields.find("fewshot_config").unwrap_or(&empty))?;
-    config.only(&[
-        "sampler",
-        "split",
-        "samples",
-        "process_docs",
-        "doc_to_text",
-        "doc_to_target",
-        "doc_to_choice",
-        "target_delimiter",
-        "fewshot_delimiter",
-        "gen_prefix",
-        "fewshot_indices",
-    ])?;
-    if let Some(node) = config.find("fewshot_indices") {
-        return Err(node.fault("`fewshot_indices` is not supported: list the examples as `samples`"));
-    }
-    let sampler = match config.text("sampler")?.as_deref() {
-        None | Some("default") => Sampler::Random,
-        Some("first_n") => Sampler::FirstN,
-        Some(other) => {
-            let node = config.wanted("sampler")?;
-            return Err(node.fault(format!("`sampler` is default or first_n, found `{other}`")));
-        }
-    };
-    let samples = match config.find("samples") {
-        None => None,
-        Some(node) => match &node.content {
-            Content::List(items) => Some(items.iter().map(document).collect::<Read<_>>()?),
-            _ => return Err(node.fault("`samples` is a list of examples")),
-        },
-    };
-    Ok(Examples {
-        sampler,
-        split: config.text("split")?.or(fields.text("fewshot_split")?),
-        samples,
-        process_docs: config.documents_function("process_docs")?.or(fields.documents_function("process_docs")?),
-        doc_to_text: config.field("doc_to_text")?,
-        doc_to_target: config.field("doc_to_target")?,
-        doc_to_choice: config.field("doc_to_choice")?,
-        target_delimiter: config.text("target_delimiter")?,
-        fewshot_delimiter: config.text("fewshot_delimiter")?,
-    })
-}
-
-fn document(node: &Node) -> Read<Document> {
-    match node.json()? {
-        Value::Object(document) => Ok(document),
-        _ => Err(node.fault("an example is a mapping of columns")),
-    }
 }
 
 fn generating(fields: &Fields<'_>, delimiter: &str) -> Read<Generating> {
@@ -369,6 +327,7 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
             Output::Loglikelihood => &["perplexity", "acc"],
             Output::LoglikelihoodRolling => &["word_perplexity", "byte_perplexity", "bits_per_byte"],
             Output::MultipleChoice => &["acc", "acc_norm"],
+            Output::Sentences => return fields.wanted("metric_list").map(|_| Vec::new()),
             Output::GenerateUntil => &["exact_match"],
             Output::Classification if fields.find("doc_to_choice").is_some() => &["acc"],
             Output::Classification => &["pearson", "spearman"],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::text;
 use crate::document::Document;
 
-type Function = fn(Vec<Document>) -> Result<Vec<Document>, String>;
+pub(super) type Function = fn(Vec<Document>) -> Result<Vec<Document>, String>;
 
 pub(super) const NAMES: &[(&str, Function)] = &[
     ("hellaswag", hellaswag),

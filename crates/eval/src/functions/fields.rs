@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::text;
 use crate::document::Document;
 
-type Function = fn(&Document) -> Result<Value, String>;
+pub(super) type Function = fn(&Document) -> Result<Value, String>;
 
 pub(super) const NAMES: &[(&str, Function)] = &[
     ("wikitext_detokenized", wikitext_detokenized),

@@ -18,7 +18,7 @@ pub(super) const NAMES: &[(&str, ResultsFunction)] = &[
     ("squad", ResultsFunction::Alone(squad)),
 ];
 
-fn logprobs(answers: &[Answer]) -> Result<Vec<f64>, String> {
+pub(super) fn logprobs(answers: &[Answer]) -> Result<Vec<f64>, String> {
     answers.iter().map(|answer| answer.logprob().ok_or_else(|| "likelihoods are wanted here".to_owned())).collect()
 }
 

@@ -1,15 +1,31 @@
-//! The score of a group, of those of its tasks.
+//! Scores of several tasks together: a mean of theirs, as the reference harness combines them, or, which is a word of ours, the score of
+//! all their documents as if they were one task's.
 
 use super::{GroupOutcome, Score, TaskOutcome};
+use crate::aggregate::Measure;
 use crate::definition::Group;
+use crate::error::EvalError;
 
-/// The scores of a group, as the harness combines them.
-pub(super) fn combine(group: &Group, names: &[String], tasks: &[TaskOutcome]) -> GroupOutcome {
+/// The scores of a group. Standard errors of pooled ones are by so many resamples, where there is no formula.
+pub(super) fn combine(
+    group: &Group,
+    names: &[String],
+    tasks: &[TaskOutcome],
+    iterations: usize,
+) -> Result<GroupOutcome, EvalError> {
     let members: Vec<&TaskOutcome> =
         names.iter().filter_map(|name| tasks.iter().find(|t| t.task.name == *name)).collect();
     let mut scores = Vec::new();
     for aggregate in &group.aggregates {
         for filter in &aggregate.filters {
+            if aggregate.pooled {
+                let pooled = pooled(&aggregate.name, &aggregate.metrics, filter, &members, iterations);
+                scores.extend(pooled.map_err(|why| EvalError::Task {
+                    task: group.name.clone(),
+                    why: format!("the score `{}`: {why}", aggregate.name),
+                })?);
+                continue;
+            }
             // Of a task with several of the scores, their mean.
             let of = |task: &TaskOutcome| {
                 let named = aggregate.metrics.iter().filter_map(|metric| {
@@ -41,17 +57,43 @@ pub(super) fn combine(group: &Group, names: &[String], tasks: &[TaskOutcome]) ->
                 metric: aggregate.name.clone(),
                 filter: filter.clone(),
                 value,
-                standard_error: errors.and_then(|errors| pooled(&errors, &found, &weights, aggregate.weight_by_size)),
+                standard_error: errors.and_then(|errors| combined_error(&errors, &found, &weights, aggregate.weight_by_size)),
                 count: found.iter().map(|score| score.count).sum(),
                 higher_is_better: first.higher_is_better,
             });
         }
     }
-    GroupOutcome { group: group.clone(), tasks: names.to_vec(), scores }
+    Ok(GroupOutcome { group: group.clone(), tasks: names.to_vec(), scores })
+}
+
+/// The score of the documents of all tasks together; `None` where no task has it.
+fn pooled(
+    name: &str,
+    metrics: &[String],
+    filter: &str,
+    members: &[&TaskOutcome],
+    iterations: usize,
+) -> Result<Option<Score>, String> {
+    let known = members.iter().flat_map(|member| &member.task.metrics).find(|metric| metrics.contains(&metric.name));
+    let Some(metric) = known else { return Ok(None) };
+    let samples = members.iter().flat_map(|member| &member.samples).filter(|sample| sample.filter == filter);
+    let of_metric = samples.flat_map(|sample| &sample.measures).filter(|(name, _)| *name == metric.name);
+    let measures: Vec<Measure> = of_metric.map(|(_, measure)| measure.clone()).collect();
+    if measures.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Score {
+        metric: name.to_owned(),
+        filter: filter.to_owned(),
+        value: metric.aggregation.score(&measures)?,
+        standard_error: metric.aggregation.standard_error(&measures, iterations),
+        count: measures.len(),
+        higher_is_better: metric.higher_is_better,
+    }))
 }
 
 /// The standard error of a group's mean, of those of its tasks.
-fn pooled(errors: &[f64], scores: &[Score], weights: &[f64], by_size: bool) -> Option<f64> {
+fn combined_error(errors: &[f64], scores: &[Score], weights: &[f64], by_size: bool) -> Option<f64> {
     if !by_size {
         let squares = errors.iter().zip(weights).map(|(error, weight)| (error * weight).powi(2));
         return Some(squares.sum::<f64>().sqrt() / weights.iter().sum::<f64>());
@@ -106,7 +148,7 @@ mod tests {
             }
         };
         let tasks: Vec<TaskOutcome> = given.iter().map(outcome).collect();
-        let combined = combine(&group, &names, &tasks);
+        let combined = combine(&group, &names, &tasks, 0).unwrap();
         assert_eq!(combined.scores.len(), 1);
         combined.scores[0].value
     }

@@ -3,21 +3,13 @@
 //! There, documents are shuffled by Python's generator with the seed 42, and the digest is over all pairs of context and continuation; a
 //! task that asks for a likelihood and whether it is greedy asks twice.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gptneo_eval::data::Library;
 use gptneo_eval::{Catalog, Mersenne, Options, json_dumps, requests};
 use sha2::{Digest, Sha256};
 
-/// The data that is not part of the project; `None` where it is not there, which is said.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("NOT RUN: {} is not there", folder.display());
-    None
-}
+use super::shared;
 
 /// How often a request stands in the list.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use gptneo_eval::data::Library;
 use gptneo_eval::{Catalog, Options, requests, training_lines};
 use serde_json::{Value, json};
 
-use crate::hashes::shared;
+use crate::shared;
 
 /// A folder with one split of a set, as `--data` finds it.
 fn folder(set: &str, rows: &[Value]) -> tempfile::TempDir {

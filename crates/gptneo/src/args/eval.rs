@@ -37,6 +37,28 @@ pub(crate) enum EvalVerb {
     Lines(LinesArgs),
     /// People judge what models wrote, side by side and blind
     Review(ReviewArgs),
+    /// Scores of predictions that some program made of StereoSet's sentences
+    Stereoset(StereosetArgs),
+}
+
+/// `gptneo eval stereoset`.
+#[derive(Debug, Args)]
+pub(crate) struct StereosetArgs {
+    /// Which sentence is which: StereoSet's dev.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gold: PathBuf,
+
+    /// Scores of sentences by their ids, likelier ones higher, in the form of StereoSet's own predictions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: PathBuf,
+
+    /// Resamples of terms behind a standard error; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = values::resamples)]
+    pub(crate) bootstrap_iters: usize,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `gptneo eval review`.

@@ -5,6 +5,7 @@ mod list;
 mod models;
 mod output;
 mod review;
+mod stereoset;
 
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
         Some(EvalVerb::Tasks(args)) => list::run(args),
         Some(EvalVerb::Lines(args)) => lines::run(args, world),
         Some(EvalVerb::Review(args)) => review::run(args),
+        Some(EvalVerb::Stereoset(args)) => stereoset::run(args),
         None => measure(&args.measure, world),
     }
 }
@@ -112,7 +114,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         seconds: clock.elapsed().as_secs_f64(),
         tokenizer: first.marks,
     };
-    output::tell(args, &prepared.outcome(tasks), &about)
+    output::tell(args, &prepared.outcome(tasks)?, &about)
 }
 
 /// What results say of a model.

@@ -11,6 +11,14 @@ pub(super) fn add(table: &mut Table) {
     };
     table.add("no task", eval(&[]), 2, "no task is named");
     table.add("a task nobody knows", eval(&["--tasks", "lambda_openai"]), 2, "near are lambada_openai");
+    table.add("a score of masked models", eval(&["--tasks", "crows_pairs_mlm"]), 2, "Take crows_pairs_meade");
+    let predictions = table.write("predictions.json", "{\"intrasentence\": [{\"id\": \"a\", \"score\": NaN}]}");
+    let stereoset =
+        |gold: &str| Program::new(["eval", "stereoset", "--predictions"]).arg(&predictions).arg("--gold").arg(gold);
+    table.add("a gold file nowhere", stereoset("./nowhere"), 3, "nowhere");
+    let gold = table.write("gold.json", "{\"data\": {\"intrasentence\": []}}");
+    table.add("a gold file of none", stereoset(&gold.display().to_string()), 4, "not one triple");
+    table.add("a gold file that is none", stereoset(&predictions.display().to_string()), 4, "dev.json");
     table.add("a pattern of none", eval(&["--tasks", "zz*"]), 2, "there is no task");
     table.add("a set nowhere", eval(&["--tasks", "mathqa"]), 3, "regisss/math_qa");
     table.add("data in no folder", eval(&["--tasks", "piqa", "--data", "./nowhere"]), 3, "nowhere");
@@ -52,12 +60,14 @@ fn evaluated(table: &Table, name: &str, definition: &str) -> Program {
 
 fn definitions(table: &mut Table) {
     let good = "{\"text\": \"a\", \"label\": 0}\n";
-    let cases: [(&str, &str, &str); 14] = [
+    let cases: [(&str, &str, &str); 16] = [
         ("unknown-field", "text: a\nmetrics_list: []", "`metrics_list` is not known"),
         ("unknown-metric", "text: a\nmetric_list: [{metric: accuracy}]", "the metric `accuracy` is not known"),
         ("unknown-aggregation", "text: a\nmetric_list: [{metric: acc, aggregation: sum}]", "aggregation `sum`"),
         ("no-metrics", "text: a\nmetric_list: []", "`metric_list` is empty"),
         ("python", "text: !function utils.prompt", "utils.prompt"),
+        ("made-of-nothing", "text: a\ndocuments: !function piqa", "`documents` wants the function `piqa`"),
+        ("sentences-alone", "text: a\nsentences: true", "`sentences` is not known"),
         ("other-tag", "text: !python a", "only !function is"),
         ("broken-template", "text: '{{ text'", "is no template"),
         ("unknown-column", "text: '{{ txt }}'", "document 0 of test"),

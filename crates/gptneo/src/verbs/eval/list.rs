@@ -30,7 +30,7 @@ pub(crate) fn run(args: &TasksArgs) -> Result<(), Failure> {
         return terminal::json(&json!({
             "tasks": tasks.iter().map(|task| json!({
                 "name": task.name(), "output_type": task.output().name(), "split": task.split(),
-                "dataset": task.dataset().to_string(), "protocol": task.protocol(), "tags": task.tags(),
+                "dataset": task.data(), "protocol": task.protocol(), "tags": task.tags(),
             })).collect::<Vec<_>>(),
             "groups": groups.iter().map(|(group, tasks)| json!({"name": group.name(), "tasks": tasks})).collect::<Vec<_>>(),
             "tags": tags,
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &TasksArgs) -> Result<(), Failure> {
     let mut rows = vec![heading];
     rows.extend(tasks.iter().map(|task| {
         let split = task.split().unwrap_or_default().to_owned();
-        vec![task.name().to_owned(), task.output().name().to_owned(), split, task.dataset().to_string()]
+        vec![task.name().to_owned(), task.output().name().to_owned(), split, task.data()]
     }));
     let mut text = terminal::columns(&rows, &[false; 4]);
     for (group, members) in groups {
