@@ -4,6 +4,8 @@
 
 mod documents;
 mod fields;
+mod gendered;
+mod harm;
 mod results;
 
 use serde_json::Value;
@@ -56,7 +58,8 @@ impl ResultsFunction {
 
 /// A function over the rows of a split.
 pub(crate) fn documents(name: &str) -> Option<DocumentsFunction> {
-    documents::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
+    let mut all = documents::NAMES.iter().chain(harm::DOCUMENTS);
+    all.find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
 }
 
 /// A function of one document.
@@ -66,7 +69,7 @@ pub(crate) fn field(name: &str) -> Option<FieldFunction> {
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    results::NAMES.iter().chain(harm::RESULTS).find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

@@ -224,7 +224,7 @@ pub fn evaluate(
         let count = prepared.cases.iter().map(|case| case.requests.len()).sum();
         let (own, later) = rest.split_at(count);
         rest = later;
-        tasks.push(score(prepared, own, options, judges)?);
+        tasks.push(score(prepared, own, options, judges, watch)?);
     }
     let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
     Ok(Outcome { tasks, groups })
@@ -326,15 +326,20 @@ fn score(
     answers: &[crate::answer::Answer],
     options: &Options,
     judges: &mut Judges<'_>,
+    watch: &dyn Watch,
 ) -> Result<TaskOutcome, EvalError> {
     let Prepared { task, shots, documents, source, cases, notes } = prepared;
     let mut scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
-        // In the order of the definition, then of whatever else was measured.
-        let mut collected: BTreeMap<usize, (String, Vec<Measure>)> = BTreeMap::new();
+        // In the order of the definition; of one score first that of all documents, then those of its groups by name.
+        let mut collected: BTreeMap<(usize, Option<String>), Vec<Measure>> = BTreeMap::new();
         let mut rest = answers;
         for case in &cases {
+            // A judge may take as long as the model did.
+            if watch.stopped() {
+                return Err(EvalError::Interrupted);
+            }
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
             let (measures, left) = measure(&task, pipeline, case, own, judges).map_err(|why| EvalError::Document {
@@ -346,7 +351,11 @@ fn score(
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);
                 let Some(at) = known else { continue };
-                collected.entry(at).or_insert_with(|| (name.clone(), Vec::new())).1.push(measure.clone());
+                let column = task.metrics[at].by.as_ref().and_then(|column| case.document.get(column));
+                let group = column.filter(|value| !value.is_null()).map(crate::python::display);
+                for place in std::iter::once((at, None)).chain(group.map(|group| (at, Some(group)))) {
+                    collected.entry(place).or_default().push(measure.clone());
+                }
             }
             samples.push(Sample {
                 doc_id: case.index,
@@ -359,8 +368,9 @@ fn score(
                 measures,
             });
         }
-        for (at, (name, measures)) in collected {
+        for ((at, group), measures) in collected {
             let metric = &task.metrics[at];
+            let name = group.map_or_else(|| metric.name.clone(), |group| format!("{}[{group}]", metric.name));
             let value = metric.aggregation.score(&measures).map_err(|why| EvalError::Task {
                 task: task.name.clone(),
                 why: format!("the score `{name}`: {why}"),
