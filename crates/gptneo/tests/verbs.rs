@@ -18,6 +18,8 @@ mod front;
 mod generate;
 #[path = "verbs/golden.rs"]
 mod golden;
+#[path = "verbs/harm.rs"]
+mod harm;
 #[path = "verbs/hub.rs"]
 mod hub;
 #[path = "verbs/lora.rs"]

@@ -3,3 +3,4 @@
 
 mod hashes;
 mod shipped;
+mod vader;
