@@ -3,7 +3,7 @@
 //! A listed word or phrase must stand as whole words, in letters of any case; what stands between the words of a phrase is as
 //! listed, except white space, of which there may be any amount or none beside a mark.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -18,9 +18,10 @@ const LONGEST: usize = 200;
 /// A list of words and phrases.
 #[derive(Clone, Debug)]
 pub struct WordList {
-    /// By the first piece of each.
-    entries: HashMap<String, Vec<Vec<String>>>,
-    count: usize,
+    /// Each in pieces.
+    entries: HashSet<Vec<String>>,
+    /// How many pieces entries have.
+    lengths: BTreeSet<usize>,
     file: String,
     sha256: String,
 }
@@ -32,8 +33,7 @@ impl WordList {
     /// A file that cannot be read, holds nothing, or has a line that is no phrase.
     pub fn open(path: &Path) -> Result<Self, EvalError> {
         let lexicon = Lexicon::open(path)?;
-        let mut entries: HashMap<String, Vec<Vec<String>>> = HashMap::new();
-        let mut count = 0;
+        let mut entries = HashSet::new();
         for (line, entry) in lexicon.lines() {
             if entry.len() > LONGEST {
                 return Err(lexicon.fault(line, format!("{} bytes are no word or phrase", entry.len())));
@@ -41,29 +41,23 @@ impl WordList {
             if entry.contains(char::is_control) {
                 return Err(lexicon.fault(line, "a tab or a control character: a list has one word or phrase a line"));
             }
-            let pieces = pieces(entry);
-            let Some(first) = pieces.first() else { continue };
-            let alike = entries.entry(first.clone()).or_default();
-            if !alike.contains(&pieces) {
-                alike.push(pieces);
-                count += 1;
-            }
+            entries.insert(pieces(entry));
         }
-        if count == 0 {
+        if entries.is_empty() {
             return Err(lexicon.fault(1, "there is no word in it"));
         }
+        let lengths = entries.iter().map(Vec::len).collect();
         let Lexicon { name: file, sha256, .. } = lexicon;
-        Ok(Self { entries, count, file, sha256 })
+        Ok(Self { entries, lengths, file, sha256 })
     }
 
     /// Whether a text has a word or a phrase of the list.
     pub fn holds(&self, text: &str) -> bool {
         let pieces = pieces(text);
-        let begins = |at: usize| {
-            let listed = self.entries.get(&pieces[at]).into_iter().flatten();
-            listed.into_iter().any(|entry| pieces[at..].starts_with(entry))
-        };
-        (0..pieces.len()).any(begins)
+        (0..pieces.len()).any(|at| {
+            let mut runs = self.lengths.iter().filter_map(|length| pieces.get(at..at + length));
+            runs.any(|run| self.entries.contains(run))
+        })
     }
 }
 
@@ -73,7 +67,7 @@ impl TextScorer for WordList {
             "kind": "word list",
             "file": self.file,
             "sha256": self.sha256,
-            "entries": self.count,
+            "entries": self.entries.len(),
             "gives": "1 where a listed word or phrase stands, else 0: a lexicon, and no probability",
         })
     }
@@ -113,7 +107,7 @@ mod tests {
     #[test]
     fn whole_words_and_phrases_are_found() {
         let list = list("\u{feff}crud\nholy  moly\nf-word\n5 marks\n\n🖕\nCRUD\nd'oh\n").unwrap();
-        assert_eq!(list.count, 6);
+        assert_eq!(list.entries.len(), 6);
         for (text, wanted) in [
             ("what crud!", true),
             ("CRUD", true),
