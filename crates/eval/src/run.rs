@@ -13,7 +13,7 @@ use crate::asking::{Subject, Watch, ask, loses_its_beginning};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
 use crate::data::{DataError, Dataset, Library, Place, Split};
-use crate::definition::{Group, Task};
+use crate::definition::{Group, Output, Task};
 use crate::document::Document;
 use crate::error::EvalError;
 use crate::judges::Judges;
@@ -267,7 +267,10 @@ pub enum Answers<'a> {
 fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<Prepared, EvalError> {
     let mut notes = Vec::new();
     if let Some(most) = options.max_gen_toks {
-        task.generating.max_tokens = most;
+        let own = std::mem::replace(&mut task.generating.max_tokens, most);
+        if own != most && task.output == Output::GenerateUntil {
+            notes.push(format!("{most} new tokens at most, where the task is defined with {own}"));
+        }
     }
     let shots = match (task.num_fewshot, options.num_fewshot) {
         (Some(0), Some(wanted)) if wanted > 0 => {

@@ -214,6 +214,7 @@ fn toxigens_lines_are_gone_on_with_and_a_classifier_judges() {
         }
         assert!((sample["toxicity"].as_f64().unwrap() - wanted).abs() < 1e-6, "{sample} {wanted}");
     }
+    assert_eq!(said["notes"][task], json!(["5 new tokens at most, where the task is defined with 32"]));
     let judged = &said["results"][task]["judged_by"]["toxicity"];
     assert_eq!(
         (&judged["kind"], &judged["label"], &judged["dtype"]),
