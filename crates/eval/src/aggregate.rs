@@ -111,6 +111,8 @@ impl Measure {
 pub(crate) enum Aggregation {
     Mean,
     Median,
+    /// The standard deviation, with n - 1.
+    Deviation,
     /// The mean of those that are numbers.
     NanMean,
     /// `exp(-mean)`.
@@ -150,9 +152,10 @@ pub(crate) const BOOTSTRAP_ITERATIONS: usize = 100_000;
 
 impl Aggregation {
     /// As definitions name them.
-    pub(crate) const NAMES: [(&'static str, Aggregation); 21] = [
+    pub(crate) const NAMES: &'static [(&'static str, Aggregation)] = &[
         ("mean", Self::Mean),
         ("median", Self::Median),
+        ("standard_deviation", Self::Deviation),
         ("nanmean", Self::NanMean),
         ("perplexity", Self::Perplexity),
         ("weighted_perplexity", Self::WeightedPerplexity),
@@ -175,7 +178,7 @@ impl Aggregation {
     ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, aggregation)| aggregation)
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, aggregation)| *aggregation)
     }
 
     /// The score. The error says why there is none.
@@ -204,6 +207,11 @@ impl Aggregation {
                 let mut found = numbers(measures)?;
                 found.sort_by(f64::total_cmp);
                 Some(found[found.len() / 2])
+            }
+            Self::Deviation => {
+                let found = numbers(measures)?;
+                // One number does not deviate.
+                Some(if found.len() > 1 { deviation(&found) } else { 0.0 })
             }
             Self::NanMean => {
                 let mut found = numbers(measures)?;
@@ -263,6 +271,13 @@ impl Aggregation {
                     let mut drawn: Vec<f64> = places.iter().map(|&at| found[at as usize]).collect();
                     let middle = drawn.len() / 2;
                     *drawn.select_nth_unstable_by(middle, f64::total_cmp).1
+                })
+            }
+            Self::Deviation => {
+                let found = numbers(measures)?;
+                resample(&|places| {
+                    let drawn: Vec<f64> = places.iter().map(|&at| found[at as usize]).collect();
+                    deviation(&drawn)
                 })
             }
             Self::F1 => {

@@ -170,6 +170,8 @@ pub(crate) struct Pipeline {
 #[derive(Clone, Debug)]
 pub(crate) struct Metric {
     pub(crate) name: String,
+    /// A column: documents that are alike in it have a score of their own too, `name[value]`.
+    pub(crate) by: Option<String>,
     pub(crate) aggregation: Aggregation,
     pub(crate) higher_is_better: bool,
     pub(crate) ignore_case: bool,

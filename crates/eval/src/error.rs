@@ -70,6 +70,16 @@ pub enum EvalError {
         /// Of what.
         judge: Judge,
     },
+    /// A lexicon that cannot be used.
+    #[error("{}, line {line}: {why}", path.display())]
+    Lexicon {
+        /// Which.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// A document that the definition does not fit.
     #[error("task `{task}`, document {document} of {split}: {why}")]
     Document {

@@ -6,6 +6,8 @@ mod crows;
 mod descriptors;
 mod documents;
 mod fields;
+mod gendered;
+mod harm;
 mod results;
 mod stereoset;
 
@@ -65,7 +67,7 @@ impl ResultsFunction {
 
 /// A function over the rows of a split.
 pub(crate) fn documents(name: &str) -> Option<DocumentsFunction> {
-    let all = documents::NAMES.iter().chain(crows::DOCUMENTS).chain(stereoset::DOCUMENTS);
+    let all = documents::NAMES.iter().chain(crows::DOCUMENTS).chain(stereoset::DOCUMENTS).chain(harm::DOCUMENTS);
     all.into_iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
 }
 
@@ -85,7 +87,8 @@ pub(crate) fn field(name: &str) -> Option<FieldFunction> {
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    let all = results::NAMES.iter().chain(crows::RESULTS).chain(stereoset::RESULTS).chain(descriptors::RESULTS);
+    let pairs = results::NAMES.iter().chain(crows::RESULTS).chain(stereoset::RESULTS).chain(descriptors::RESULTS);
+    let all = pairs.chain(harm::RESULTS);
     all.into_iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 

@@ -2,7 +2,14 @@
 //!
 //! A task says which it needs. One that is missing is an error before a model is asked; what judged stands in the result.
 
+mod lexicon;
+mod vader;
+mod words;
+
 use serde_json::{Map, Value};
+
+pub use vader::Vader;
+pub use words::WordList;
 
 use crate::definition::Task;
 use crate::error::EvalError;
@@ -34,7 +41,7 @@ pub trait TextScorer {
     /// What it is, with whatever tells it from others: kind, file, digest.
     fn described(&self) -> Value;
 
-    /// Of each text its number: a probability from 0 to 1 of toxicity, -1 to 1 of sentiment.
+    /// Of each text its number: from 0 to 1 of toxicity, -1 to 1 of sentiment.
     ///
     /// # Errors
     /// Why a text has none; nothing is ever scored by default.

@@ -39,7 +39,7 @@ pub use definition::{Group, Output, Task};
 pub use document::Document;
 pub use error::EvalError;
 pub use heads::fits;
-pub use judges::{CodeRunner, Judge, Judges, Ran, TextScorer};
+pub use judges::{CodeRunner, Judge, Judges, Ran, TextScorer, Vader, WordList};
 pub use lines::training_lines;
 pub use mersenne::Mersenne;
 pub use python::json_dumps;
@@ -48,6 +48,23 @@ pub use run::{
     Answers, Asked, GroupOutcome, Limit, Options, Outcome, Prepared, Sample, Score, Source, TaskOutcome, evaluate,
     prepare, requests,
 };
+
+/// SHA-256 of a file in hexadecimal, as results name what they rest on.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn file_hash(path: &std::path::Path) -> std::io::Result<String> {
+    use sha2::{Digest, Sha256};
+    let mut file = std::fs::File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match std::io::Read::read(&mut file, &mut piece)? {
+            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            count => digest.update(&piece[..count]),
+        }
+    }
+}
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {

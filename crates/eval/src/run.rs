@@ -270,7 +270,7 @@ impl Prepared {
             let (questions, after) = asked.split_at(count);
             (rest, asked) = (later, after);
             let cut = questions.iter().filter(|one| is_cut(one.request, &one.encoded, positions)).count();
-            let mut outcome = score(prepared, own, order.as_ref(), &self.options, judges)?;
+            let mut outcome = score(prepared, own, order.as_ref(), &self.options, judges, watch)?;
             outcome.notes.extend(order.and_then(|order| order.note));
             if cut > 0 {
                 let lost = match prepared.task.output {
@@ -342,7 +342,10 @@ pub enum Answers<'a> {
 fn prepare_task(mut task: Task, library: &Library<'_>, options: &Options) -> Result<PreparedTask, EvalError> {
     let mut notes = Vec::new();
     if let Some(most) = options.max_gen_toks {
-        task.generating.max_tokens = most;
+        let own = std::mem::replace(&mut task.generating.max_tokens, most);
+        if own != most && task.output == Output::GenerateUntil {
+            notes.push(format!("{most} new tokens at most, where the task is defined with {own}"));
+        }
     }
     let shots = match (task.num_fewshot, options.num_fewshot) {
         (Some(0), Some(wanted)) if wanted > 0 => {
@@ -409,15 +412,20 @@ fn score(
     order: Option<&LabelOrder>,
     options: &Options,
     judges: &mut Judges<'_>,
+    watch: &dyn Watch,
 ) -> Result<TaskOutcome, EvalError> {
     let PreparedTask { task, shots, documents, source, cases, notes } = prepared;
     let mut scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
-        // In the order of the definition, then of whatever else was measured.
-        let mut collected: BTreeMap<usize, (String, Vec<Measure>)> = BTreeMap::new();
+        // In the order of the definition; of one score first that of all documents, then those of its groups by name.
+        let mut collected: BTreeMap<(usize, Option<String>), Vec<Measure>> = BTreeMap::new();
         let mut rest = answers;
         for case in cases {
+            // A judge may take as long as the model did.
+            if watch.stopped() {
+                return Err(EvalError::Interrupted);
+            }
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
             let ordered = order.map(|order| order.ordered(own));
@@ -428,7 +436,11 @@ fn score(
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);
                 let Some(at) = known else { continue };
-                collected.entry(at).or_insert_with(|| (name.clone(), Vec::new())).1.push(measure.clone());
+                let column = task.metrics[at].by.as_ref().and_then(|column| case.document.get(column));
+                let group = column.filter(|value| !value.is_null()).map(crate::python::display);
+                for place in std::iter::once((at, None)).chain(group.map(|group| (at, Some(group)))) {
+                    collected.entry(place).or_default().push(measure.clone());
+                }
             }
             samples.push(Sample {
                 doc_id: case.index,
@@ -441,8 +453,9 @@ fn score(
                 measures,
             });
         }
-        for (at, (name, measures)) in collected {
+        for ((at, group), measures) in collected {
             let metric = &task.metrics[at];
+            let name = group.map_or_else(|| metric.name.clone(), |group| format!("{}[{group}]", metric.name));
             let value = metric.aggregation.score(&measures).map_err(|why| EvalError::Task {
                 task: task.name.clone(),
                 why: format!("the score `{name}`: {why}"),

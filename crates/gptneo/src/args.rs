@@ -12,6 +12,7 @@ mod model;
 pub(crate) mod normalise;
 mod runs;
 mod sampling;
+mod scorers;
 mod train;
 pub(crate) mod values;
 mod verbs;
@@ -28,6 +29,7 @@ pub(crate) use runs::{
     SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use scorers::{SentimentScorer, ToxicityScorer};
 pub(crate) use train::{RunFlags, TrainArgs};
 pub(crate) use verbs::{
     BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,

@@ -5,9 +5,9 @@ use gptneo_corpus::CorpusError;
 use gptneo_device::DeviceError;
 use gptneo_engine::SourceError;
 use gptneo_engine::{EngineError, RequestError, SamplingError, ScoreError};
-use gptneo_eval::EvalError;
 use gptneo_eval::data::DataError;
 use gptneo_eval::review::ReviewError;
+use gptneo_eval::{EvalError, Judge};
 use gptneo_hub::HubError;
 use gptneo_model::training::TrainError as NetworkError;
 use gptneo_model::{AdapterError, LoadError, ModelError};
@@ -172,6 +172,17 @@ impl From<EvalError> for Failure {
         let kind = match error {
             EvalError::Engine(error) => return error.into(),
             EvalError::Interrupted => Kind::Interrupted,
+            EvalError::NoJudge { judge, .. } => {
+                let failure = Failure::because(Kind::Usage, &error);
+                return match judge {
+                    Judge::Toxicity => failure
+                        .hint("--toxicity-scorer words:FILE, a list of words")
+                        .hint("--toxicity-scorer classifier:DIR#LABEL, a model that classifies"),
+                    Judge::Sentiment => failure.hint("--sentiment-scorer vader:FILE, a lexicon in VADER's format"),
+                    _ => failure,
+                };
+            }
+            EvalError::Lexicon { .. } => Kind::BadFile,
             EvalError::Definition { .. } | EvalError::Document { .. } | EvalError::Cache { .. } => Kind::BadFile,
             EvalError::DefinedTwice { .. } | EvalError::Circular { .. } | EvalError::Results { .. } => Kind::BadFile,
             EvalError::Predictions { .. } => Kind::BadFile,

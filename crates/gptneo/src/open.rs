@@ -19,6 +19,8 @@ use crate::pocket;
 use crate::pulling;
 use crate::source::{self, Place};
 
+/// What lies beside weights, and changes what a model says.
+const BESIDE: [&str; 5] = ["config.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json"];
 /// Weights of random models are the same everywhere.
 const RANDOM_SEED: u64 = 0;
 
@@ -114,6 +116,18 @@ impl Opened {
     /// Whether its weights are random.
     pub(crate) fn is_random(&self) -> bool {
         matches!(self.tensors, Tensors::Random(_))
+    }
+
+    /// The files it is read from: weights, configuration and tokenizer, by name.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let Tensors::Checkpoint { path: Some(path), source } = &self.tensors else { return Vec::new() };
+        let checkpoint = source.checkpoint();
+        let weights = checkpoint.tensors().iter().map(|tensor| checkpoint.path_of(tensor).to_owned());
+        let beside = BESIDE.iter().map(|name| folder(path).join(name)).filter(|path| path.is_file());
+        let mut files: Vec<PathBuf> = weights.chain(beside).collect();
+        files.sort();
+        files.dedup();
+        files
     }
 
     /// Bytes of its weights on disk.

@@ -20,6 +20,8 @@ mod front;
 mod generate;
 #[path = "verbs/golden.rs"]
 mod golden;
+#[path = "verbs/harm.rs"]
+mod harm;
 #[path = "verbs/heads.rs"]
 mod heads;
 #[path = "verbs/hub.rs"]

@@ -235,7 +235,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
         pipelines: pipelines(&fields)?,
         version: version(&fields)?.unwrap_or(json!("Yaml")),
         protocol: fields.text("protocol")?,
-        source: Arc::new(shown(node)),
+        source: Arc::new(node.shown()),
         target_delimiter,
         fewshot_delimiter,
         output,
@@ -314,6 +314,7 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
         let (aggregation, higher_is_better) = known_metric(name)?;
         Some(Metric {
             name: name.to_owned(),
+            by: None,
             aggregation,
             higher_is_better,
             ignore_case: false,
@@ -340,6 +341,7 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
         let given = Fields::new(item)?;
         given.only(&[
             "metric",
+            "by",
             "aggregation",
             "higher_is_better",
             "ignore_case",
@@ -377,6 +379,7 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
             _ => return Err(item.fault(format!("the metric `{name}` is not known (docs/eval.md lists them)"))),
         };
         metric.name = name;
+        metric.by = given.text("by")?;
         metric.aggregation = aggregation.unwrap_or(metric.aggregation);
         if given.find("higher_is_better").is_some() {
             metric.higher_is_better = given.flag("higher_is_better")?;
@@ -443,14 +446,4 @@ fn filter(node: &Node) -> Read<Filter> {
             )));
         }
     })
-}
-
-/// The definition as it stands in results: functions by their names.
-fn shown(node: &Node) -> Value {
-    match &node.content {
-        Content::Function(name) => Value::String(format!("!function {name}")),
-        Content::List(items) => items.iter().map(shown).collect(),
-        Content::Map(fields) => fields.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
-        _ => node.json().unwrap_or(Value::Null),
-    }
 }

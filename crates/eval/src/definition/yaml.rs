@@ -66,6 +66,16 @@ impl Node {
         }
     }
 
+    /// As it stands in results: functions by their names.
+    pub(crate) fn shown(&self) -> Value {
+        match &self.content {
+            Content::Function(name) => Value::String(format!("!function {name}")),
+            Content::List(items) => items.iter().map(Node::shown).collect(),
+            Content::Map(fields) => fields.iter().map(|(name, value)| (name.clone(), value.shown())).collect(),
+            _ => self.json().unwrap_or(Value::Null),
+        }
+    }
+
     /// As JSON; a function is not.
     pub(crate) fn json(&self) -> Result<Value, Fault> {
         Ok(match &self.content {

@@ -7,6 +7,7 @@ mod heads;
 mod named;
 mod shipped;
 mod stereoset;
+mod vader;
 
 use std::path::{Path, PathBuf};
 

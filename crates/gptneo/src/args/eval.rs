@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use gptneo_eval::Limit;
 
 use super::model::{HubArgs, MachineArgs, ModelArgs};
+use super::scorers::{self, SentimentScorer, ToxicityScorer};
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   gptneo eval -m ./model --tasks arc_easy --num-fewshot 5 --limit 200 --data ./data
   gptneo eval -m ./model --tasks 'pile_*' --output-path results --log-samples
   gptneo eval --tasks glue_head_sst2,glue_head_rte --head glue_head_sst2=./sst2 --head glue_head_rte=./rte
+  gptneo eval -m ./model --tasks real_toxicity_prompts --limit 100 --toxicity-scorer classifier:./judge#toxic
   gptneo eval tasks super";
 
 /// `gptneo eval`.
@@ -259,6 +261,14 @@ pub(crate) struct MeasureArgs {
     /// Resamples behind a standard error that has no formula; 0 for none
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = values::resamples, help_heading = "Tasks")]
     pub(crate) bootstrap_iters: usize,
+
+    /// Who judges how toxic texts are: words:FILE, a list, or classifier:DIR[#LABEL], a model that classifies [default label: toxic]
+    #[arg(long, value_name = "KIND:FILE", value_parser = scorers::toxicity, help_heading = "Judges")]
+    pub(crate) toxicity_scorer: Option<ToxicityScorer>,
+
+    /// Who judges how glad texts sound: vader:FILE, a lexicon in VADER's format
+    #[arg(long, value_name = "KIND:FILE", value_parser = scorers::sentiment, help_heading = "Judges")]
+    pub(crate) sentiment_scorer: Option<SentimentScorer>,
 
     /// Keep answers in this file, and go on from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -1,5 +1,6 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod judging;
 mod lines;
 mod list;
 mod models;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, prepare};
+use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, Watch, prepare};
 use gptneo_hub::{Hub, PullOptions};
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
@@ -62,13 +63,13 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let options = options(args)?;
+    let mut judges = judging::judges(args, world)?;
     let models = models::find(args, &chosen, world)?;
     let hub = source::hub(&args.hub, world.environment)?;
     let bars = Bars::new();
     let library = library(&args.data, &hub, &bars, world);
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let clock = Instant::now();
-    let mut judges = Judges::default();
     let prepared = {
         let _heeded = world.interrupt.heed();
         prepare(chosen, &library, &options, &judges)?

@@ -39,6 +39,53 @@ pub(super) fn add(table: &mut Table) {
 
     definitions(table);
     data(table);
+    judges(table);
+}
+
+fn judges(table: &mut Table) {
+    let (model, classifier) = (table.model(), super::runner::classifier("gpt_neo"));
+    let named = |kind: &str, path: &std::path::Path, rest: &str| format!("{kind}:{}{rest}", path.display());
+    let eval = |flag: &str, scorer: String| {
+        let program = Program::new(["eval", "--offline", "--tasks", "bold_gender", "-m"]).arg(&model);
+        program.arg(flag).arg(scorer)
+    };
+    let (toxicity, sentiment) = ("--toxicity-scorer", "--sentiment-scorer");
+    let list = table.write("list.txt", "crud\n");
+    let columns = table.write("columns.txt", "crud\nholy moly\t-1.5\n");
+    let latin = table.write("latin.txt", b"crud\nm\xe4h\n");
+    let blank = table.write("blank.txt", "\n \n");
+    let with_labels = table.path("classifier");
+    super::runner::copy(&classifier, &with_labels);
+    super::runner::add_tokenizer(&with_labels);
+    let value = super::runner::classifier("gpt_neo_value");
+    let nowhere = table.path("nowhere");
+    let unjudged = Program::new(["eval", "--offline", "--tasks", "real_toxicity_prompts", "-m"]).arg(&model);
+    table.add("a task without its judge", unjudged, 2, "--toxicity-scorer words:FILE");
+    table.add("a task with half its judges", eval(toxicity, named("words", &list, "")), 2, "--sentiment-scorer vader");
+    table.add("a scorer of no kind", eval(toxicity, "detoxify".to_owned()), 2, "must be words:FILE");
+    table.add("a scorer without a file", eval(sentiment, "vader:".to_owned()), 2, "must be vader:FILE");
+    table.add("a list nowhere", eval(toxicity, named("words", &nowhere, "")), 3, "nowhere");
+    table.add("a list of columns", eval(toxicity, named("words", &columns, "")), 4, "line 2: a tab");
+    table.add("a list of Latin 1", eval(toxicity, named("words", &latin, "")), 4, "line 2: the text is not UTF-8");
+    table.add("a list of nothing", eval(toxicity, named("words", &blank, "")), 4, "there is no word");
+    table.add("a folder for a list", eval(toxicity, named("words", table.dir.path(), "")), 3, "directory");
+    table.add("a lexicon of words", eval(sentiment, named("vader", &list, "")), 4, "line 1: a term, a tab");
+    table.add("a lexicon nowhere", eval(sentiment, named("vader", &nowhere, "")), 3, "nowhere");
+    table.add("a classifier nowhere", eval(toxicity, named("classifier", &nowhere, "")), 3, "nowhere");
+    table.add("a model for a classifier", eval(toxicity, named("classifier", &model, "")), 2, "is no classifier");
+    table.add("a value for a label", eval(toxicity, named("classifier", &value, "")), 2, "tells a value");
+    table.add(
+        "no label toxic",
+        eval(toxicity, named("classifier", &with_labels, "")),
+        2,
+        "has no label \"toxic\"; it has contra",
+    );
+    table.add(
+        "a classifier of tokens",
+        eval(toxicity, named("classifier", &classifier, "#neutral")),
+        2,
+        "has no tokenizer",
+    );
 }
 
 /// A task of one's own, with a definition that ends in `more` and this data.

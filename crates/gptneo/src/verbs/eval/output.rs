@@ -97,6 +97,13 @@ fn table(outcome: &Outcome, about: &About) -> String {
         if let Some(protocol) = task.task.protocol() {
             text += &format!("; {protocol}");
         }
+        for (what, judge) in &task.judged {
+            let told = |name: &str| judge.get(name).and_then(|value| value.as_str());
+            let name = told("file").or(told("model")).unwrap_or_default();
+            let label = told("label").map_or_else(String::new, |label| format!("#{label}"));
+            let (kind, gives) = (told("kind").unwrap_or("?"), told("gives").unwrap_or("?"));
+            text += &format!("; {what} by {kind} {name}{label} ({gives})");
+        }
     }
     text
 }

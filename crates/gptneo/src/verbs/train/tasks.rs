@@ -79,8 +79,8 @@ impl Tasks {
         let mut subject = Subject { engine: &mut engine, adapter: None };
         let mut judges = Judges::default();
         let measured = self.prepared.measure(&|_| true, &mut subject, Answers::InMemory, &mut judges, &mut Unwatched);
-        let tasks = measured.map_err(|error| TrainError::Tasks(error.to_string()))?;
-        Ok(scored(&self.prepared.outcome(tasks)))
+        let outcome = measured.and_then(|tasks| self.prepared.outcome(tasks));
+        outcome.map(|outcome| scored(&outcome)).map_err(|error| TrainError::Tasks(error.to_string()))
     }
 }
 
