@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod labels;
+mod stereotypes;
 
 use serde_json::{Value, json};
 
@@ -46,6 +47,15 @@ pub enum Measure {
         /// Whether it is right.
         right: bool,
     },
+    /// An answer about people of whom one is of a stereotyped group.
+    Stereotype {
+        /// Whether it is right.
+        right: bool,
+        /// Whether it is what the stereotype says.
+        biased: bool,
+        /// Whether it names somebody.
+        known: bool,
+    },
     /// A text and those that it should be like.
     Texts {
         /// Wanted.
@@ -64,6 +74,7 @@ impl Measure {
             Self::Labels { gold, predicted } => json!([gold, predicted]),
             Self::Distribution { gold, probabilities } => json!([gold, probabilities]),
             Self::Part { question: (paragraph, question), right } => json!([[paragraph, question], right]),
+            Self::Stereotype { right, biased, known } => json!([right, biased, known]),
             Self::Texts { references, hypothesis } => json!([references, hypothesis]),
         }
     }
@@ -90,6 +101,10 @@ pub(crate) enum Aggregation {
     Brier,
     /// The share of questions with every part right.
     AllParts,
+    /// Of answers that a context does not give, how biased they are.
+    AmbiguousBias,
+    /// Of answers that a context gives.
+    DisambiguatedBias,
     /// Of all texts together, 0 to 100.
     Bleu,
     /// Likewise.
@@ -105,7 +120,7 @@ pub(crate) const BOOTSTRAP_ITERATIONS: usize = 100_000;
 
 impl Aggregation {
     /// As definitions name them.
-    pub(crate) const NAMES: [(&'static str, Aggregation); 15] = [
+    pub(crate) const NAMES: [(&'static str, Aggregation); 17] = [
         ("mean", Self::Mean),
         ("median", Self::Median),
         ("nanmean", Self::NanMean),
@@ -117,6 +132,8 @@ impl Aggregation {
         ("matthews_corrcoef", Self::Matthews),
         ("brier_score", Self::Brier),
         ("acc_all", Self::AllParts),
+        ("amb_bias", Self::AmbiguousBias),
+        ("disamb_bias", Self::DisambiguatedBias),
         ("bleu", Self::Bleu),
         ("chrf", Self::Chrf),
         ("chrf++", Self::ChrfPlusPlus),
@@ -163,6 +180,8 @@ impl Aggregation {
             Self::Matthews => Some(matthews(&Confusion::of(&pairs(measures)?))),
             Self::Brier => brier(measures),
             Self::AllParts => Some(mean(&whole_questions(measures)?)),
+            Self::AmbiguousBias => stereotypes::ambiguous(measures),
+            Self::DisambiguatedBias => stereotypes::disambiguated(measures),
             Self::Bleu | Self::Chrf | Self::ChrfPlusPlus | Self::Ter => None,
         }
     }
@@ -181,6 +200,8 @@ impl Aggregation {
                 let questions = whole_questions(measures)?;
                 (questions.len() > 1).then(|| standard_error(&questions))
             }
+            Self::AmbiguousBias => stereotypes::ambiguous_error(measures),
+            Self::DisambiguatedBias => stereotypes::disambiguated_error(measures),
             Self::Perplexity => {
                 let found = numbers(measures)?;
                 resample(&|places| (-mean_at(&found, places)).exp())

@@ -38,6 +38,7 @@ mod json;
 mod layout;
 mod library;
 mod limits;
+mod listed;
 mod local;
 mod moment;
 mod names;

@@ -271,4 +271,15 @@ pub(crate) struct Aggregate {
     pub(crate) name: String,
     pub(crate) weight_by_size: bool,
     pub(crate) filters: Vec<String>,
+    /// `Some`: not a mean, but a difference between two halves of the tasks.
+    pub(crate) contrast: Option<Contrast>,
+}
+
+/// The halves of a group whose score is their difference.
+#[derive(Clone, Debug)]
+pub(crate) struct Contrast {
+    /// Names of the tasks that are taken from the others.
+    pub(crate) minus: Vec<String>,
+    /// Whether the halves are the same documents in two forms, in the same order.
+    pub(crate) paired: bool,
 }

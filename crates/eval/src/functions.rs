@@ -2,9 +2,13 @@
 //!
 //! The reference harness lets a definition call Python of its own. Here a definition may name one of these instead.
 
+mod bbq;
 mod documents;
 mod fields;
 mod results;
+mod truthfulqa;
+mod winobias;
+mod winogender;
 
 use serde_json::Value;
 
@@ -56,17 +60,22 @@ impl ResultsFunction {
 
 /// A function over the rows of a split.
 pub(crate) fn documents(name: &str) -> Option<DocumentsFunction> {
-    documents::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
+    let all = [documents::NAMES, bbq::DOCUMENTS, truthfulqa::DOCUMENTS, winobias::NAMES, winogender::NAMES];
+    named(&all, name).map(|call| DocumentsFunction { call })
 }
 
 /// A function of one document.
 pub(crate) fn field(name: &str) -> Option<FieldFunction> {
-    fields::NAMES.iter().find(|(known, _)| *known == name).map(|(_, call)| FieldFunction { call: *call })
+    named(&[fields::NAMES, bbq::FIELDS, truthfulqa::FIELDS], name).map(|call| FieldFunction { call })
 }
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    named(&[results::NAMES, bbq::RESULTS, truthfulqa::RESULTS], name)
+}
+
+fn named<F: Copy>(tables: &[&[(&'static str, F)]], name: &str) -> Option<F> {
+    tables.iter().copied().flatten().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

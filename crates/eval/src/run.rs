@@ -3,6 +3,9 @@
 //! All tasks are asked together, so that their requests share batches and beginnings. What comes out depends on the model, the data, the
 //! definitions and the options alone: not on the order of answers, nor on how often the run was stopped and gone on with.
 
+#[cfg(test)]
+pub(crate) mod trial;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -12,6 +15,7 @@ use crate::answer::Request;
 use crate::asking::{Subject, Watch, ask, loses_its_beginning};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
+use crate::contrast;
 use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Task};
 use crate::document::Document;
@@ -196,6 +200,9 @@ pub fn evaluate(
             Chosen::Group(group, tasks) => groups.push((*group, tasks)),
         }
     }
+    for (group, names) in &groups {
+        contrast::checked(group, &counted(names, &prepared))?;
+    }
     for prepared in &mut prepared {
         let mut cut = 0;
         let mut all = 0;
@@ -228,6 +235,15 @@ pub fn evaluate(
     }
     let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
     Ok(Outcome { tasks, groups })
+}
+
+/// Tasks by name, each with how many documents are measured.
+fn counted<'a>(names: &'a [String], prepared: &[Prepared]) -> Vec<(&'a str, usize)> {
+    let count = |name: &'a String| {
+        let own = prepared.iter().find(|prepared| prepared.task.name == *name)?;
+        Some((name.as_str(), own.cases.len()))
+    };
+    names.iter().filter_map(count).collect()
 }
 
 /// A task, and of each of its documents the requests.
@@ -399,6 +415,10 @@ fn combine(group: Group, names: Vec<String>, tasks: &[TaskOutcome]) -> GroupOutc
     let mut scores = Vec::new();
     for aggregate in &group.aggregates {
         for filter in &aggregate.filters {
+            if let Some(contrast) = &aggregate.contrast {
+                scores.extend(contrast::difference(aggregate, contrast, filter, &members));
+                continue;
+            }
             // Of a task with several of the scores, their mean.
             let of = |task: &TaskOutcome| {
                 let named = aggregate.metrics.iter().filter_map(|metric| {

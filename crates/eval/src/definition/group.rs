@@ -2,7 +2,7 @@
 
 use super::read::{Fields, Read, version};
 use super::yaml::{Content, Fault, Node};
-use super::{Aggregate, Group};
+use super::{Aggregate, Contrast, Group};
 
 /// A group of the mapping that a file holds.
 pub(crate) fn read_group(node: &Node) -> Read<Group> {
@@ -25,9 +25,17 @@ pub(crate) fn read_group(node: &Node) -> Read<Group> {
 
 fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     let fields = Fields::new(node)?;
-    if let Some(other) = fields.find("aggregation").filter(|node| node.content != Content::Text("mean".to_owned())) {
-        return Err(other.fault("groups are aggregated by their `mean`"));
-    }
+    let contrast = match fields.text("aggregation")?.as_deref() {
+        None | Some("mean") => None,
+        Some("difference") => {
+            fields.wanted("minus")?;
+            Some(Contrast { minus: names(&fields, "minus")?, paired: fields.flag("paired")? })
+        }
+        Some(other) => {
+            let node = fields.wanted("aggregation")?;
+            return Err(node.fault(format!("groups are aggregated by `mean` or `difference`, found `{other}`")));
+        }
+    };
     fields.wanted("metric")?;
     let metrics = names(&fields, "metric")?;
     let first = metrics.first().cloned().ok_or_else(|| node.fault("`metric` is empty"))?;
@@ -36,6 +44,7 @@ fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
         name: fields.text("name")?.unwrap_or(first),
         metrics,
         weight_by_size: fields.find("weight_by_size").is_none() || fields.flag("weight_by_size")?,
+        contrast,
         filters: filters.unwrap_or_else(|| vec!["none".to_owned()]),
     })
 }
