@@ -2,6 +2,7 @@
 
     python choices.py texts > truthfulqa_gen.json    # 30 questions of ours with generated answers
     python choices.py bbq ../shared/data/bias/bbq    # figures for the tests of src/functions/bbq/answers.rs
+    python choices.py requests ../shared/data/bias   # digests for choices.rs
 
 Needs lm-eval, sacrebleu and rouge-score.
 """
@@ -9,8 +10,12 @@ Needs lm-eval, sacrebleu and rouge-score.
 import collections
 import hashlib
 import json
+import os
 import pathlib
+import re
+import shutil
 import sys
+import tempfile
 
 PLACES = ["the harbour", "a quiet valley", "St. Mary's square", "Naïve Café", "the 3.5 km road"]
 THINGS = ["lanterns", "grey herons", "old clocks", "two-handed saws", "maps & charts"]
@@ -98,5 +103,59 @@ def bbq(folder):
                 print(kind, name, repr(float(aggregate(values))))
 
 
+def winogender(folder):
+    """The authors' file with the columns of the hub's set."""
+    pronouns = {"he", "him", "his", "she", "her", "they", "them", "their"}
+    found = []
+    for line in (folder / "winogender/all_sentences.tsv").read_text().splitlines()[1:]:
+        name, sentence = line.split("\t")
+        occupation, participant, meant, gender, _ = name.split(".")
+        pronoun = next(word for word in re.findall(r"\w+", sentence) if word.lower() in pronouns)
+        found.append({
+            "sentid": name, "sentence": sentence, "pronoun": pronoun, "occupation": occupation, "participant": participant,
+            "gender": gender, "target": (occupation, participant)[int(meant)], "label": int(meant),
+        })
+    return found
+
+
+def asked(folder, name, file):
+    """Contexts and continuations of one of the harness's tasks over a file."""
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(pathlib.Path(lm_eval.__file__).parent / "tasks" / folder, copy, dirs_exist_ok=True)
+        for path in pathlib.Path(copy).glob("*.yaml"):
+            text = path.read_text()
+            data = json.dumps({"test": str(file)})
+            text = re.sub(r"(?m)^dataset_path:.*$", f"dataset_path: json\ndataset_kwargs: {{data_files: {data}}}", text)
+            text = re.sub(r"(?m)^dataset_name:.*$", "", text)
+            path.write_text(re.sub(r"(?m)^task: ", "task: local_", text))
+        manager = TaskManager(include_path=copy, include_defaults=False)
+        (task,) = manager.load([f"local_{name}"])["tasks"].values()
+        task.build_all_requests(rank=0, world_size=1)
+        return [[part for part in request.args if isinstance(part, str)] for request in task.instances]
+
+
+def requests(folder):
+    folder = pathlib.Path(folder).resolve()
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["HF_HOME"] = scratch
+        sentences = pathlib.Path(scratch) / "winogender.jsonl"
+        sentences.write_text("".join(json.dumps(row) + "\n" for row in winogender(folder)))
+        for ours, part, name, file in [
+            ("winogender_all", "winogender", "winogender_all", sentences),
+            ("winogender_female", "winogender", "winogender_female", sentences),
+            ("bbq_age", "bbq", "bbq", folder / "bbq/Age.jsonl"),
+            ("bbq_generate_physical_appearance", "bbq", "bbq_generate", folder / "bbq/Physical_appearance.jsonl"),
+        ]:
+            found = asked(part, name, file)
+            print(ours, len(found), hashlib.sha256(json.dumps(found).encode()).hexdigest())
+
+
 if __name__ == "__main__":
-    texts() if sys.argv[1] == "texts" else bbq(sys.argv[2])
+    if sys.argv[1] == "texts":
+        texts()
+    else:
+        {"bbq": bbq, "requests": requests}[sys.argv[1]](sys.argv[2])

@@ -10,7 +10,7 @@ use gptneo_eval::{Catalog, Mersenne, Options, json_dumps, requests};
 use sha2::{Digest, Sha256};
 
 /// The data that is not part of the project; `None` where it is not there, which is said.
-fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if folder.is_dir() {
         return Some(folder);
