@@ -10,6 +10,7 @@ mod descriptors;
 mod labels;
 mod mann_whitney;
 mod stereoset;
+mod stereotypes;
 
 use serde_json::{Value, json};
 
@@ -61,6 +62,15 @@ pub enum Measure {
         /// Whether it is right.
         right: bool,
     },
+    /// An answer about people of whom one is of a stereotyped group.
+    Stereotype {
+        /// Whether it is right.
+        right: bool,
+        /// Whether it is what the stereotype says.
+        biased: bool,
+        /// Whether it names somebody.
+        known: bool,
+    },
     /// A text and those that it should be like.
     Texts {
         /// Wanted.
@@ -96,6 +106,7 @@ impl Measure {
             Self::Values { gold, found } => json!([gold, found]),
             Self::Distribution { gold, probabilities } => json!([gold, probabilities]),
             Self::Part { question: (paragraph, question), right } => json!([[paragraph, question], right]),
+            Self::Stereotype { right, biased, known } => json!([right, biased, known]),
             Self::Texts { references, hypothesis } => json!([references, hypothesis]),
             Self::Triple { term, triple } => {
                 let (stereotyped, related) = triple.parts();
@@ -133,6 +144,10 @@ pub(crate) enum Aggregation {
     Brier,
     /// The share of questions with every part right.
     AllParts,
+    /// Of answers that a context does not give, how biased they are.
+    AmbiguousBias,
+    /// Of answers that a context gives.
+    DisambiguatedBias,
     /// Of all texts together, 0 to 100.
     Bleu,
     /// Likewise.
@@ -167,6 +182,8 @@ impl Aggregation {
         ("spearman", Self::Spearman),
         ("brier_score", Self::Brier),
         ("acc_all", Self::AllParts),
+        ("amb_bias", Self::AmbiguousBias),
+        ("disamb_bias", Self::DisambiguatedBias),
         ("bleu", Self::Bleu),
         ("chrf", Self::Chrf),
         ("chrf++", Self::ChrfPlusPlus),
@@ -234,6 +251,8 @@ impl Aggregation {
             }
             Self::Brier => brier(measures),
             Self::AllParts => Some(mean(&whole_questions(measures)?)),
+            Self::AmbiguousBias => stereotypes::ambiguous(measures),
+            Self::DisambiguatedBias => stereotypes::disambiguated(measures),
             Self::Stereo(wanted) => terms(measures)?.score(wanted),
             Self::Bleu | Self::Chrf | Self::ChrfPlusPlus | Self::Ter | Self::DifferingPairs => None,
         }
@@ -257,6 +276,8 @@ impl Aggregation {
                 let questions = whole_questions(measures)?;
                 (questions.len() > 1).then(|| standard_error(&questions))
             }
+            Self::AmbiguousBias => stereotypes::ambiguous_error(measures),
+            Self::DisambiguatedBias => stereotypes::disambiguated_error(measures),
             Self::Perplexity => {
                 let found = numbers(measures)?;
                 resample(&|places| (-mean_at(&found, places)).exp())

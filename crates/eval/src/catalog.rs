@@ -4,6 +4,8 @@
 //! defines several that differ in a few fields, as the parts of the Pile do. A name of a user's goes before a shipped one.
 
 mod shipped;
+#[cfg(test)]
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

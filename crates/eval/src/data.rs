@@ -33,6 +33,7 @@ mod error;
 mod json;
 mod layout;
 mod library;
+mod listed;
 mod local;
 mod named;
 mod reading;

@@ -300,7 +300,32 @@ pub(crate) struct Aggregate {
     pub(crate) weight_by_size: bool,
     /// Tasks that count as one among the others, by their mean.
     pub(crate) as_one: Vec<String>,
-    /// The score of all documents of the tasks together, in place of a mean; a word of ours.
-    pub(crate) pooled: bool,
+    pub(crate) combination: Combination,
     pub(crate) filters: Vec<String>,
+}
+
+/// What becomes of the scores of several tasks.
+#[derive(Clone, Debug)]
+pub(crate) enum Combination {
+    Mean,
+    /// The score of all documents of the tasks together; a word of ours.
+    Pooled,
+    /// Not a mean, but a difference between two halves of the tasks; a word of ours.
+    Difference(Contrast),
+}
+
+impl Aggregate {
+    /// The halves, of a difference.
+    pub(crate) fn contrast(&self) -> Option<&Contrast> {
+        if let Combination::Difference(contrast) = &self.combination { Some(contrast) } else { None }
+    }
+}
+
+/// The halves of a group whose score is their difference.
+#[derive(Clone, Debug)]
+pub(crate) struct Contrast {
+    /// Names of the tasks that are taken from the others.
+    pub(crate) minus: Vec<String>,
+    /// Whether the halves are the same documents in two forms, in the same order.
+    pub(crate) paired: bool,
 }

@@ -2,6 +2,7 @@
 //!
 //! The reference harness lets a definition call Python of its own. Here a definition may name one of these instead.
 
+mod bbq;
 mod crows;
 mod descriptors;
 mod documents;
@@ -10,6 +11,9 @@ mod gendered;
 mod harm;
 mod results;
 mod stereoset;
+mod truthfulqa;
+mod winobias;
+mod winogender;
 
 use serde_json::Value;
 
@@ -67,29 +71,30 @@ impl ResultsFunction {
 
 /// A function over the rows of a split.
 pub(crate) fn documents(name: &str) -> Option<DocumentsFunction> {
-    let all = documents::NAMES.iter().chain(crows::DOCUMENTS).chain(stereoset::DOCUMENTS).chain(harm::DOCUMENTS);
-    all.into_iter().find(|(known, _)| *known == name).map(|(_, call)| DocumentsFunction { call: *call })
+    let choices = [bbq::DOCUMENTS, truthfulqa::DOCUMENTS, winobias::NAMES, winogender::NAMES];
+    let all = [&[documents::NAMES, crows::DOCUMENTS, stereoset::DOCUMENTS, harm::DOCUMENTS][..], &choices].concat();
+    named(&all, name).map(|call| DocumentsFunction { call })
 }
 
 /// A function that makes documents.
 pub(crate) fn made(name: &str) -> Option<MadeFunction> {
-    descriptors::MADE.iter().find(|(known, _)| *known == name).map(|(_, call)| MadeFunction { call: *call })
+    named(&[descriptors::MADE], name).map(|call| MadeFunction { call })
 }
 
 /// A function of one document.
 pub(crate) fn field(name: &str) -> Option<FieldFunction> {
-    fields::NAMES
-        .iter()
-        .chain(stereoset::FIELDS)
-        .find(|(known, _)| *known == name)
-        .map(|(_, call)| FieldFunction { call: *call })
+    let all = [fields::NAMES, bbq::FIELDS, stereoset::FIELDS, truthfulqa::FIELDS];
+    named(&all, name).map(|call| FieldFunction { call })
 }
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    let pairs = results::NAMES.iter().chain(crows::RESULTS).chain(stereoset::RESULTS).chain(descriptors::RESULTS);
-    let all = pairs.chain(harm::RESULTS);
-    all.into_iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    let bias = [bbq::RESULTS, crows::RESULTS, descriptors::RESULTS, harm::RESULTS, stereoset::RESULTS];
+    named(&[&[results::NAMES, truthfulqa::RESULTS][..], &bias].concat(), name)
+}
+
+fn named<F: Copy>(tables: &[&[(&'static str, F)]], name: &str) -> Option<F> {
+    tables.iter().copied().flatten().find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

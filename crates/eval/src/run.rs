@@ -4,6 +4,8 @@
 //! definitions and the options alone: not on the order of answers, nor on how often the run was stopped and gone on with.
 
 mod groups;
+#[cfg(test)]
+pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use crate::answer::Request;
 use crate::asking::{Question, Subject, Watch, ask, encoded, is_cut};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
+use crate::contrast;
 use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Output, Task};
 use crate::document::Document;
@@ -229,10 +232,22 @@ pub fn prepare(
             Chosen::Group(group, tasks) => prepared.groups.push((*group, tasks)),
         }
     }
+    for (group, names) in &prepared.groups {
+        contrast::checked(group, &prepared.counted(names))?;
+    }
     Ok(prepared)
 }
 
 impl Prepared {
+    /// How many documents each of the tasks has.
+    fn counted<'a>(&self, names: &'a [String]) -> Vec<(&'a str, usize)> {
+        let count = |name: &'a String| {
+            let own = self.tasks.iter().find(|prepared| prepared.task.name == *name)?;
+            Some((name.as_str(), own.cases.len()))
+        };
+        names.iter().filter_map(count).collect()
+    }
+
     /// Puts those of the tasks that `whose` takes to a model, all together.
     ///
     /// # Errors
@@ -300,6 +315,7 @@ impl Prepared {
     }
 }
 
+/// Tasks by name, each with how many documents are measured.
 /// A task, and of each of its documents the requests.
 pub type Asked = (Task, Vec<Vec<Value>>);
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::data::named::Named;
@@ -37,12 +38,14 @@ pub struct Place {
     pub files: String,
     /// How to read them.
     pub reading: Reading,
+    /// A file beside them that lists the rows of the split by their [`key`](Reading::key): only these, in its order.
+    pub listed: Option<String>,
 }
 
 impl Place {
     /// Files whose names tell all that there is to know.
     pub fn new(files: impl Into<String>) -> Place {
-        Place { files: files.into(), reading: Reading::default() }
+        Place { files: files.into(), reading: Reading::default(), listed: None }
     }
 }
 
@@ -59,12 +62,16 @@ struct Written {
     unquoted: bool,
     #[serde(default)]
     integers: Vec<String>,
+    listed: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        let Written { files, format, at, key, columns, unquoted, integers } = Written::deserialize(reader)?;
-        Ok(Place { files, reading: Reading { format, at, key, columns, unquoted, integers } })
+        let Written { files, format, at, key, columns, unquoted, integers, listed } = Written::deserialize(reader)?;
+        if listed.is_some() && key.is_none() {
+            return Err(D::Error::custom("`listed` wants a `key`, the field by which rows are listed"));
+        }
+        Ok(Place { files, reading: Reading { format, at, key, columns, unquoted, integers }, listed })
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::data::dataset::Dataset;
 use crate::data::error::DataError;
-use crate::data::reading::{FileRows, Reading, Row, read_all};
+use crate::data::reading::{FileRows, Reading, Row, read_all, read_listed};
 use crate::data::remote::{Found, Remote};
 use crate::data::{local, remote};
 use gptneo_tables::Limits;
@@ -60,10 +60,20 @@ impl Library<'_> {
         for place in places {
             local::check(&place.files).map_err(|detail| DataError::Definition { what: what.clone(), detail })?;
             for folder in &self.folders {
-                let files = local::find(folder, &place.files)?;
+                let mut files = local::find(folder, &place.files)?;
                 if !files.is_empty() {
-                    let read = read_all(&files, &place.reading, &self.limits)?;
-                    return self.split(what, files, read, None);
+                    let Some(listed) = &place.listed else {
+                        let read = read_all(&files, &place.reading, &self.limits)?;
+                        return self.split(what, files, read, None);
+                    };
+                    local::check(listed).map_err(|detail| DataError::Definition { what: what.clone(), detail })?;
+                    if let Some(list) = local::find(folder, listed)?.first() {
+                        let read = read_listed(&files, list, &place.reading, &self.limits)?;
+                        files.push(list.clone());
+                        return self.split(what, files, read, None);
+                    }
+                    looked.push(format!("{}, which lists its rows: no such file", folder.join(listed).display()));
+                    continue;
                 }
                 looked.push(format!("{}, and the folders below: no such file", folder.join(&place.files).display()));
             }
@@ -112,9 +122,13 @@ impl Library<'_> {
         let places = dataset.local.get(split).map_or(&[][..], Vec::as_slice);
         let mut put = |file: &str, folder: &str| ways.push(format!("put {file} under {folder}"));
         for place in places {
+            let files = match &place.listed {
+                Some(listed) => format!("{} and {listed}", place.files),
+                None => place.files.clone(),
+            };
             match self.folders.as_slice() {
-                [] => put(&place.files, "a folder, and name that folder with --data"),
-                [folder, ..] => put(&place.files, &format!("{} (--data)", folder.display())),
+                [] => put(&files, "a folder, and name that folder with --data"),
+                [folder, ..] => put(&files, &format!("{} (--data)", folder.display())),
             }
         }
         if places.is_empty() {

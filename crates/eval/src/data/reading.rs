@@ -7,10 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::data::contents::{hex, load, lower_name};
 use crate::data::error::DataError;
-use crate::data::{delimited, json};
-use gptneo_tables::Compression;
-use gptneo_tables::Said;
-use gptneo_tables::{Budget, Limits, arrow, parquet};
+use crate::data::{delimited, json, listed};
+use gptneo_tables::{Budget, Compression, Limits, Said, arrow, parquet};
 
 pub use gptneo_tables::Row;
 
@@ -100,13 +98,39 @@ pub fn read_rows(path: &Path, how: &Reading, limits: &Limits) -> Result<FileRows
 /// Several files, one after another: their rows, the hash of all their bytes, and how many these are.
 pub(crate) fn read_all(files: &[PathBuf], how: &Reading, limits: &Limits) -> Result<FileRows, DataError> {
     let (mut hash, mut budget) = (Sha256::new(), Budget::new(limits));
+    let (rows, bytes) = gather(files, how, &mut hash, &mut budget)?;
+    Ok(FileRows { rows, sha256: hex(hash), bytes })
+}
+
+/// Several files as [`read_all`] has them, but only the rows that `list`, a file of JSON, names by their key, and in its order.
+pub(crate) fn read_listed(
+    files: &[PathBuf],
+    list: &Path,
+    how: &Reading,
+    limits: &Limits,
+) -> Result<FileRows, DataError> {
+    let (mut hash, mut budget) = (Sha256::new(), Budget::new(limits));
+    let (rows, bytes) = gather(files, how, &mut hash, &mut budget)?;
+    let of_list = Reading { key: how.key.clone(), ..Reading::default() };
+    let (names, length) = read_into(list, &of_list, &mut hash, &mut budget)?;
+    let rows = listed::chosen(rows, &names, how.key.as_deref().unwrap_or_default())
+        .map_err(|detail| DataError::Damaged { path: list.to_owned(), at: None, detail })?;
+    Ok(FileRows { rows, sha256: hex(hash), bytes: bytes + length })
+}
+
+fn gather(
+    files: &[PathBuf],
+    how: &Reading,
+    hash: &mut Sha256,
+    budget: &mut Budget<'_>,
+) -> Result<(Vec<Row>, u64), DataError> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
     for path in files {
-        let (more, length) = read_into(path, how, &mut hash, &mut budget)?;
+        let (more, length) = read_into(path, how, hash, budget)?;
         rows.extend(more);
         bytes += length;
     }
-    Ok(FileRows { rows, sha256: hex(hash), bytes })
+    Ok((rows, bytes))
 }
 
 fn read_into(

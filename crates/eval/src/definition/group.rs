@@ -2,7 +2,7 @@
 
 use super::read::{Fields, Read, version};
 use super::yaml::{Content, Fault, Node};
-use super::{Aggregate, Group};
+use super::{Aggregate, Combination, Contrast, Group};
 
 /// A group of the mapping that a file holds.
 pub(crate) fn read_group(node: &Node) -> Read<Group> {
@@ -25,18 +25,24 @@ pub(crate) fn read_group(node: &Node) -> Read<Group> {
 
 fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     let fields = Fields::new(node)?;
-    let pooled = match fields.text("aggregation")?.as_deref() {
-        None | Some("mean") => false,
-        Some("pooled") => true,
-        Some(_) => {
+    let combination = match fields.text("aggregation")?.as_deref() {
+        None | Some("mean") => Combination::Mean,
+        Some("pooled") => Combination::Pooled,
+        Some("difference") => {
+            fields.wanted("minus")?;
+            Combination::Difference(Contrast { minus: names(&fields, "minus")?, paired: fields.flag("paired")? })
+        }
+        Some(other) => {
             let node = fields.wanted("aggregation")?;
-            return Err(node
-                .fault("groups are aggregated by the `mean` of their tasks, or `pooled`, over all documents of them"));
+            return Err(node.fault(format!(
+                "groups are aggregated by the `mean` of their tasks, `pooled`, over all documents of them, or by the `difference` of two \
+                 halves; found `{other}`"
+            )));
         }
     };
     fields.wanted("metric")?;
     let metrics = names(&fields, "metric")?;
-    if pooled && metrics.len() > 1 {
+    if matches!(combination, Combination::Pooled) && metrics.len() > 1 {
         return Err(fields.wanted("metric")?.fault("documents are pooled for one metric at a time"));
     }
     let first = metrics.first().cloned().ok_or_else(|| node.fault("`metric` is empty"))?;
@@ -49,7 +55,7 @@ fn aggregate(node: &Node) -> Result<Aggregate, Fault> {
     Ok(Aggregate {
         name: fields.text("name")?.unwrap_or(first),
         metrics,
-        pooled,
+        combination,
         weight_by_size,
         as_one,
         filters: filters.unwrap_or_else(|| vec!["none".to_owned()]),

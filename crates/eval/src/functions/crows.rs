@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::documents::Function;
+use super::documents::Named;
 use super::results::logprobs;
 use super::{ResultsFunction, Scores, text};
 use crate::aggregate::Measure;
@@ -24,7 +24,7 @@ const TYPES: [(&str, &str); 9] = [
 /// Which way a pair goes, likewise.
 const DIRECTIONS: [&str; 2] = ["stereo", "antistereo"];
 
-pub(super) const DOCUMENTS: &[(&str, Function)] = &[
+pub(super) const DOCUMENTS: &[Named] = &[
     ("crows_pairs", named),
     ("crows_age", |rows| of_type(rows, "age")),
     ("crows_autre", |rows| of_type(rows, "autre")),

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::text;
 use crate::document::Document;
 
-pub(super) type Function = fn(Vec<Document>) -> Result<Vec<Document>, String>;
+/// A function over the rows of a split, by its name.
+pub(super) type Named = (&'static str, fn(Vec<Document>) -> Result<Vec<Document>, String>);
 
-pub(super) const NAMES: &[(&str, Function)] = &[
+pub(super) const NAMES: &[Named] = &[
     ("hellaswag", hellaswag),
     ("record", record),
     ("wikitext_pages", wikitext_pages),

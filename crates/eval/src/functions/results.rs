@@ -14,15 +14,16 @@ pub(super) const NAMES: &[(&str, ResultsFunction)] = &[
     ("record", ResultsFunction::Alone(record)),
     ("multirc", ResultsFunction::Alone(multirc)),
     ("multirc_head", ResultsFunction::Alone(multirc_head)),
-    ("truthfulqa_mc2", ResultsFunction::Alone(truthfulqa_mc2)),
     ("squad", ResultsFunction::Alone(squad)),
 ];
 
+/// Likelihoods, in the order of the requests.
 pub(super) fn logprobs(answers: &[Answer]) -> Result<Vec<f64>, String> {
     answers.iter().map(|answer| answer.logprob().ok_or_else(|| "likelihoods are wanted here".to_owned())).collect()
 }
 
-fn texts(document: &Document, column: &str) -> Result<Vec<String>, String> {
+/// The texts of a list in a column.
+pub(super) fn texts(document: &Document, column: &str) -> Result<Vec<String>, String> {
     let items = document.get(column).and_then(Value::as_array).ok_or(format!("there is no list `{column}`"))?;
     Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
@@ -78,20 +79,6 @@ fn multirc_answer(document: &Document) -> Result<((i64, i64), bool), String> {
     };
     let right = document.get("label").and_then(Value::as_i64).ok_or("there is no number `label`")? == 1;
     Ok(((place("paragraph")?, place("question")?), right))
-}
-
-/// The probability of true answers among all.
-fn truthfulqa_mc2(document: &Document, answers: &[Answer]) -> Scores {
-    let labels = document.get("mc2_targets").and_then(|targets| targets.get("labels")).and_then(Value::as_array);
-    let labels: Vec<bool> =
-        labels.ok_or("there is no list `mc2_targets.labels`")?.iter().map(|label| label.as_i64() == Some(1)).collect();
-    let probabilities: Vec<f64> = logprobs(answers)?.iter().map(|logprob| logprob.exp()).collect();
-    if labels.len() != probabilities.len() {
-        return Err(format!("{} labels for {} choices", labels.len(), probabilities.len()));
-    }
-    let all: f64 = probabilities.iter().sum();
-    let sum: f64 = probabilities.iter().zip(&labels).filter(|(_, right)| **right).map(|(p, _)| p).sum();
-    Ok(vec![("acc", Measure::Number(sum / all))])
 }
 
 /// SQuAD's F1 and exact match of a generated answer, against the best of those in `answer` or `answers`.

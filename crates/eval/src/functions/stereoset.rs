@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::documents::Function;
+use super::documents::Named;
 use super::{ResultsFunction, Scores, fields, text};
 use crate::aggregate::{Measure, Triple};
 use crate::answer::Answer;
@@ -18,12 +18,12 @@ const DOMAINS: [(&str, [&str; 3]); 4] = [
     ("religion", ["ss_religion", "lms_religion", "icat_religion"]),
 ];
 
-pub(super) const DOCUMENTS: &[(&str, Function)] = &[
+pub(super) const DOCUMENTS: &[Named] = &[
     ("stereoset_intrasentence", |rows| of_kind(rows, Kind::Within)),
     ("stereoset_intersentence", |rows| of_kind(rows, Kind::After)),
 ];
 
-pub(super) const FIELDS: &[(&str, fields::Function)] = &[("stereoset_with_context", with_context)];
+pub(super) const FIELDS: &[fields::Named] = &[("stereoset_with_context", with_context)];
 
 pub(super) const RESULTS: &[(&str, ResultsFunction)] =
     &[("stereoset", ResultsFunction::Alone(by_token)), ("stereoset_ratio", ResultsFunction::Alone(by_ratio))];

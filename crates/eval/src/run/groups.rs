@@ -3,7 +3,8 @@
 
 use super::{GroupOutcome, Score, TaskOutcome};
 use crate::aggregate::Measure;
-use crate::definition::Group;
+use crate::contrast;
+use crate::definition::{Combination, Group};
 use crate::error::EvalError;
 
 /// The scores of a group. Standard errors of pooled ones are by so many resamples, where there is no formula.
@@ -18,7 +19,11 @@ pub(super) fn combine(
     let mut scores = Vec::new();
     for aggregate in &group.aggregates {
         for filter in &aggregate.filters {
-            if aggregate.pooled {
+            if let Some(contrast) = aggregate.contrast() {
+                scores.extend(contrast::difference(aggregate, contrast, filter, &members));
+                continue;
+            }
+            if matches!(aggregate.combination, Combination::Pooled) {
                 let pooled = pooled(&aggregate.name, &aggregate.metrics, filter, &members, iterations);
                 scores.extend(pooled.map_err(|why| EvalError::Task {
                     task: group.name.clone(),

@@ -99,3 +99,26 @@ fn a_description_that_cannot_be_followed_is_refused() {
     set.local.insert("test".to_owned(), vec![Place::new("a.jsonl")]);
     assert!(matches!(none.open(&set, "test"), Err(DataError::Read { .. })));
 }
+
+#[test]
+fn a_list_beside_a_set_says_which_rows_are_the_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = dataset(r#"{"local": {"test": [{"files": "x/all.json", "key": "id", "listed": "x/test.json"}]}}"#);
+    let open = || library(&[folder.path()]).open(&set, "test");
+    put(folder.path(), "x/all.json", r#"{"1": {"a": "one"}, "2": {"a": "two"}, "3": {"a": "three"}}"#);
+    // Without the list it would be another split.
+    let said = open().unwrap_err().to_string();
+    assert!(said.contains("which lists its rows") && said.contains("put x/all.json and x/test.json under"), "{said}");
+    put(folder.path(), "x/test.json", r#"{"3": "yes", "1": "no"}"#);
+    let split = open().unwrap();
+    assert_eq!(split.rows.iter().map(|row| row["a"].clone()).collect::<Vec<_>>(), ["three", "one"]);
+    assert_eq!((split.files.len(), split.bytes), (2, 57 + 23));
+    put(folder.path(), "x/test.json", r#"{"4": "yes"}"#);
+    let said = open().unwrap_err().to_string();
+    assert!(said.contains("x/test.json") && said.contains("does not have it"), "{said}");
+    let unkeyed = r#"{"local": {"test": [{"files": "a.json", "listed": "b.json"}]}}"#;
+    assert!(serde_json::from_str::<Dataset>(unkeyed).unwrap_err().to_string().contains("wants a `key`"));
+    let outside = dataset(r#"{"local": {"test": [{"files": "x/all.json", "key": "id", "listed": "../test.json"}]}}"#);
+    let said = library(&[folder.path()]).open(&outside, "test").unwrap_err();
+    assert!(matches!(said, DataError::Definition { .. }), "{said}");
+}

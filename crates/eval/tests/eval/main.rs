@@ -1,6 +1,7 @@
 //! Evaluations, from definitions to scores.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
+mod choices;
 mod crows_pairs;
 mod hashes;
 mod heads;
