@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::data::error::shown;
 use crate::data::reading::Row;
+use gptneo_tables::shown;
 
 /// Of `rows` those that are in `list`, by the field `key` of both. The error says which is there twice, or missing.
 pub(crate) fn chosen(rows: Vec<Row>, list: &[Row], key: &str) -> Result<Vec<Row>, String> {

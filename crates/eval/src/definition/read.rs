@@ -363,7 +363,7 @@ fn metrics(fields: &Fields<'_>, output: Output, own: bool) -> Read<Vec<Metric>> 
                     _ => text(node, "aggregation")?,
                 };
                 Some(Aggregation::named(&wanted).ok_or_else(|| {
-                    let names = Aggregation::NAMES.map(|(name, _)| name).join(", ");
+                    let names = Aggregation::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
                     node.fault(format!("the aggregation `{wanted}` is not known; known are {names}"))
                 })?)
             }

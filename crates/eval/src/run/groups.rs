@@ -62,7 +62,8 @@ pub(super) fn combine(
                 metric: aggregate.name.clone(),
                 filter: filter.clone(),
                 value,
-                standard_error: errors.and_then(|errors| combined_error(&errors, &found, &weights, aggregate.weight_by_size)),
+                standard_error: errors
+                    .and_then(|errors| combined_error(&errors, &found, &weights, aggregate.weight_by_size)),
                 count: found.iter().map(|score| score.count).sum(),
                 higher_is_better: first.higher_is_better,
             });

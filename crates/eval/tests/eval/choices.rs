@@ -5,7 +5,7 @@ use gptneo_eval::{Catalog, Options, json_dumps, requests};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::hashes::shared;
+use crate::shared;
 
 fn check(task: &str, count: usize, wanted: &str) {
     let Some(shared) = shared() else { return };
