@@ -184,6 +184,8 @@ pub struct Task {
     pub(crate) doc_to_target: Option<Field>,
     pub(crate) doc_to_choice: Option<Field>,
     pub(crate) gen_prefix: Option<Field>,
+    /// What is looked for in training data; the prompt and the right answer where it is `None`.
+    pub(crate) decontamination_query: Option<Field>,
     pub(crate) target_delimiter: String,
     pub(crate) fewshot_delimiter: String,
     pub(crate) examples: Examples,

@@ -13,6 +13,7 @@ mod answer;
 mod asking;
 mod cache;
 mod catalog;
+pub mod contamination;
 pub mod data;
 mod definition;
 mod document;
@@ -20,12 +21,15 @@ mod error;
 mod functions;
 mod judges;
 mod measure;
+pub mod memorisation;
 mod mersenne;
 mod prompt;
 mod python;
 mod results;
 pub mod review;
 mod run;
+mod sequences;
+mod shards;
 pub mod similarity;
 mod template;
 
@@ -42,6 +46,8 @@ pub use results::{About, file_name, results, samples};
 pub use run::{
     Answers, Asked, GroupOutcome, Limit, Options, Outcome, Sample, Score, Source, TaskOutcome, evaluate, requests,
 };
+
+pub use shards::{Shards, Whereabouts};
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {

@@ -3,15 +3,16 @@
 //! All tasks are asked together, so that their requests share batches and beginnings. What comes out depends on the model, the data, the
 //! definitions and the options alone: not on the order of answers, nor on how often the run was stopped and gone on with.
 
-use std::collections::BTreeMap;
+mod collected;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::aggregate::{BOOTSTRAP_ITERATIONS, Measure};
 use crate::answer::Request;
 use crate::asking::{Subject, Watch, ask, loses_its_beginning};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
+use crate::contamination::{Decontamination, Found, Scanned, TaskContamination, Verdict, find};
 use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Task};
 use crate::document::Document;
@@ -19,6 +20,7 @@ use crate::error::EvalError;
 use crate::judges::Judges;
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
+use collected::Collected;
 
 /// How many documents of a task are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +55,8 @@ pub struct Options {
     pub bootstrap_iterations: usize,
     /// Most new tokens, in place of what definitions say.
     pub max_gen_toks: Option<usize>,
+    /// Token shards in which documents are looked for, and scores again without those that stand there.
+    pub decontamination: Option<Decontamination>,
 }
 
 impl Default for Options {
@@ -64,6 +68,7 @@ impl Default for Options {
             seed: 1234,
             bootstrap_iterations: BOOTSTRAP_ITERATIONS,
             max_gen_toks: None,
+            decontamination: None,
         }
     }
 }
@@ -104,6 +109,8 @@ pub struct Sample {
     pub filter: String,
     /// What it gave each score.
     pub measures: Vec<(String, Measure)>,
+    /// Whether it stands in training data, where that was looked for.
+    pub contamination: Option<Verdict>,
 }
 
 /// What was found for a task.
@@ -125,6 +132,8 @@ pub struct TaskOutcome {
     pub scores: Vec<Score>,
     /// Documents, one after the other under each row of filters.
     pub samples: Vec<Sample>,
+    /// What of them stands in training data, where that was looked for, and scores without it.
+    pub contamination: Option<TaskContamination>,
     /// What somebody who reads the scores should know.
     pub notes: Vec<String>,
 }
@@ -140,6 +149,13 @@ pub struct Source {
     pub revision: Option<String>,
     /// SHA-256 over the files' bytes.
     pub sha256: String,
+}
+
+impl Source {
+    pub(crate) fn json(&self) -> Value {
+        let Self { split, files, revision, sha256 } = self;
+        json!({"split": split, "files": files, "revision": revision, "sha256": sha256})
+    }
 }
 
 /// What was found for a group.
@@ -160,16 +176,25 @@ pub struct Outcome {
     pub tasks: Vec<TaskOutcome>,
     /// Of each group.
     pub groups: Vec<GroupOutcome>,
+    /// The training data that documents were looked for in.
+    pub scanned: Option<Scanned>,
 }
 
 /// A task with its cases made.
-struct Prepared {
-    task: Task,
+pub(crate) struct Prepared {
+    pub(crate) task: Task,
     shots: usize,
     documents: usize,
-    source: Source,
+    pub(crate) source: Source,
     cases: Vec<Case>,
     notes: Vec<String>,
+}
+
+impl Prepared {
+    /// As [`contamination`](crate::contamination) looks at it.
+    pub(crate) fn asked(&self) -> (&Task, &str, Vec<&Document>) {
+        (&self.task, &self.source.split, self.cases.iter().map(|case| &case.document).collect())
+    }
 }
 
 /// Measures what was chosen.
@@ -211,6 +236,15 @@ pub fn evaluate(
             ));
         }
     }
+    let (mut contamination, scanned) = match &options.decontamination {
+        None => (Vec::new(), None),
+        Some(plan) => {
+            let asked: Vec<_> = prepared.iter().map(Prepared::asked).collect();
+            let Found { tasks, scanned } = find(&asked, plan, watch)?;
+            (tasks, Some(scanned))
+        }
+    };
+    contamination.reverse();
     let mut cache = match answers {
         Answers::InMemory => Cache::in_memory(),
         Answers::Kept { path, fingerprint } => Cache::open(path, &format!("{fingerprint} seed {}", options.seed))?,
@@ -224,10 +258,10 @@ pub fn evaluate(
         let count = prepared.cases.iter().map(|case| case.requests.len()).sum();
         let (own, later) = rest.split_at(count);
         rest = later;
-        tasks.push(score(prepared, own, options, judges)?);
+        tasks.push(score(prepared, own, options, judges, contamination.pop())?);
     }
     let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
-    Ok(Outcome { tasks, groups })
+    Ok(Outcome { tasks, groups, scanned })
 }
 
 /// A task, and of each of its documents the requests.
@@ -264,7 +298,7 @@ pub enum Answers<'a> {
     },
 }
 
-fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<Prepared, EvalError> {
+pub(crate) fn prepare(mut task: Task, library: &Library<'_>, options: &Options) -> Result<Prepared, EvalError> {
     let mut notes = Vec::new();
     if let Some(most) = options.max_gen_toks {
         task.generating.max_tokens = most;
@@ -326,15 +360,17 @@ fn score(
     answers: &[crate::answer::Answer],
     options: &Options,
     judges: &mut Judges<'_>,
+    mut contamination: Option<TaskContamination>,
 ) -> Result<TaskOutcome, EvalError> {
-    let Prepared { task, shots, documents, source, cases, notes } = prepared;
+    let Prepared { task, shots, documents, source, cases, mut notes } = prepared;
     let mut scores = Vec::new();
+    let mut clean_scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
-        // In the order of the definition, then of whatever else was measured.
-        let mut collected: BTreeMap<usize, (String, Vec<Measure>)> = BTreeMap::new();
+        let mut collected = Collected::default();
+        let mut clean = Collected::default();
         let mut rest = answers;
-        for case in &cases {
+        for (at, case) in cases.iter().enumerate() {
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
             let (measures, left) = measure(&task, pipeline, case, own, judges).map_err(|why| EvalError::Document {
@@ -343,10 +379,14 @@ fn score(
                 document: case.index,
                 why,
             })?;
+            let verdict = contamination.as_ref().map(|found| found.documents[at].clone());
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);
                 let Some(at) = known else { continue };
-                collected.entry(at).or_insert_with(|| (name.clone(), Vec::new())).1.push(measure.clone());
+                collected.push(at, measure.clone());
+                if verdict.as_ref().is_some_and(|verdict| !verdict.contaminated()) {
+                    clean.push(at, measure.clone());
+                }
             }
             samples.push(Sample {
                 doc_id: case.index,
@@ -357,28 +397,35 @@ fn score(
                 filtered: left.iter().map(crate::answer::Answer::json).collect(),
                 filter: pipeline.name.clone(),
                 measures,
+                contamination: verdict,
             });
         }
-        for (at, (name, measures)) in collected {
-            let metric = &task.metrics[at];
-            let value = metric.aggregation.score(&measures).map_err(|why| EvalError::Task {
-                task: task.name.clone(),
-                why: format!("the score `{name}`: {why}"),
-            })?;
-            let standard_error = metric.aggregation.standard_error(&measures, options.bootstrap_iterations);
-            scores.push(Score {
-                metric: name,
-                filter: pipeline.name.clone(),
-                value,
-                standard_error,
-                count: measures.len(),
-                higher_is_better: metric.higher_is_better,
-            });
+        scores.extend(collected.scores(&task, &pipeline.name, options)?);
+        match clean.scores(&task, &pipeline.name, options) {
+            Ok(found) => clean_scores.extend(found),
+            Err(error) => notes.push(format!("there are no clean scores under `{}`: {error}", pipeline.name)),
         }
+    }
+    if let Some(found) = &mut contamination {
+        if found.contaminated() == cases.len() {
+            notes.push("every document stands in the training data, in part: there is no clean score".to_owned());
+        }
+        found.clean = clean_scores;
     }
     let measured = cases.len();
     let judged = judges.described(&task);
-    Ok(TaskOutcome { task, num_fewshot: shots, documents, measured, source, judged, scores, samples, notes })
+    Ok(TaskOutcome {
+        task,
+        num_fewshot: shots,
+        documents,
+        measured,
+        source,
+        judged,
+        scores,
+        samples,
+        contamination,
+        notes,
+    })
 }
 
 /// A set with the places where a user would put files of it, after those that its definition names: under the data folder a folder

@@ -171,7 +171,9 @@ impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
         let kind = match error {
             EvalError::Engine(error) => return error.into(),
-            EvalError::Interrupted => Kind::Interrupted,
+            EvalError::Text(error) => return error.into(),
+            EvalError::Interrupted | EvalError::Stopped => Kind::Interrupted,
+            EvalError::Shards { .. } => Kind::BadFile,
             EvalError::Definition { .. } | EvalError::Document { .. } | EvalError::Cache { .. } => Kind::BadFile,
             EvalError::DefinedTwice { .. } | EvalError::Circular { .. } | EvalError::Results { .. } => Kind::BadFile,
             EvalError::Data { ref error, .. } => match error {

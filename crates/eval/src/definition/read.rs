@@ -208,6 +208,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
         doc_to_target: fields.field("doc_to_target")?,
         doc_to_choice: fields.field("doc_to_choice")?,
         gen_prefix: fields.field("gen_prefix")?,
+        decontamination_query: fields.field("doc_to_decontamination_query")?,
         examples: examples(&fields)?,
         num_fewshot: fields.count("num_fewshot", 1000)?,
         metrics: metrics(&fields, output, process_results.is_some())?,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use gptneo_eval::Limit;
 
+use super::eval_shards::{ContaminationArgs, MemorisationArgs};
 use super::model::{HubArgs, MachineArgs, ModelArgs};
 use super::values;
 
@@ -34,6 +35,11 @@ pub(crate) enum EvalVerb {
     Tasks(TasksArgs),
     /// People judge what models wrote, side by side and blind
     Review(ReviewArgs),
+    /// Documents of tasks that stand in token shards, which a model may have been trained on
+    Contamination(ContaminationArgs),
+    /// How much of its training text a model writes out word for word
+    #[command(alias = "memorization")]
+    Memorisation(Box<MemorisationArgs>),
 }
 
 /// `gptneo eval review`.
@@ -200,6 +206,14 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = values::resamples, help_heading = "Tasks")]
     pub(crate) bootstrap_iters: usize,
 
+    /// Token shards to look for documents in, with scores again without those that stand there; several are allowed
+    #[arg(long, value_name = "SHARDS", help_heading = "Tasks")]
+    pub(crate) decontaminate: Vec<PathBuf>,
+
+    /// The tokenizer that made these shards: a tokenizer.json, or a directory with one [default: the model's]
+    #[arg(long, value_name = "FILE", requires = "decontaminate", help_heading = "Tasks")]
+    pub(crate) decontaminate_tokenizer: Option<PathBuf>,
+
     /// Keep answers in this file, and go on from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) use_cache: Option<PathBuf>,
@@ -223,7 +237,7 @@ pub(crate) struct MeasureArgs {
     pub(crate) hub: HubArgs,
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
     if let Ok(count) = text.parse::<usize>() {
         return if count > 0 { Ok(Limit::Count(count)) } else { Err("at least one document must be left".to_owned()) };
     }

@@ -1,31 +1,34 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod contamination;
 mod list;
+mod memorisation;
 mod output;
 mod review;
+mod shards;
 
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_device::DType;
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, evaluate};
+use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, evaluate};
 use gptneo_hub::PullOptions;
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
-use crate::args::{EvalArgs, EvalVerb, MeasureArgs, ModelArgs};
+use crate::args::{EvalArgs, EvalVerb, HubArgs, LoraArgs, MeasureArgs, ModelArgs};
 use crate::failure::Failure;
 use crate::generator::{Flags, engine};
-use crate::interrupt::Interrupt;
 use crate::load::layer_type;
 use crate::lora;
 use crate::open::{Opened, open};
-use crate::progress::{Progress, Unit};
-use crate::pulling::Bars;
+use crate::pulling;
 use crate::source;
 use crate::terminal;
 use crate::verbs::World;
+use shards::Bars;
 
 /// Positions for which the cache has room, of all sequences in a batch together.
 const ROOM: usize = 4096;
@@ -34,6 +37,8 @@ pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
         Some(EvalVerb::Review(args)) => review::run(args),
+        Some(EvalVerb::Contamination(args)) => contamination::run(args, world),
+        Some(EvalVerb::Memorisation(args)) => memorisation::run(args, world),
         None => measure(&args.measure, world),
     }
 }
@@ -46,11 +51,15 @@ fn catalog(include: &[std::path::PathBuf]) -> Result<Catalog, Failure> {
     Ok(catalog)
 }
 
+fn no_tasks() -> Failure {
+    Failure::usage("no task is named")
+        .hint("--tasks lambada_openai,hellaswag")
+        .hint("gptneo eval tasks, which lists them")
+}
+
 fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     if args.tasks.is_empty() {
-        return Err(Failure::usage("no task is named")
-            .hint("--tasks lambada_openai,hellaswag")
-            .hint("gptneo eval tasks, which lists them"));
+        return Err(no_tasks());
     }
     // What is wrong with names and definitions is told before a model is loaded.
     let mut chosen = catalog(&args.include_path)?.choose(&args.tasks)?;
@@ -59,21 +68,23 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
             task.measure_split(args.split.as_deref(), args.fewshot_split.as_deref());
         }
     }
-    let options = options(args)?;
+    let mut options = options(args)?;
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     opened.language_model()?;
-    let tokenizer = tokenizer(args, &opened)?;
+    let tokenizer = tokenizer(args.tokenizer.as_deref(), &opened)?;
+    let other = args.decontaminate_tokenizer.as_deref();
+    options.decontamination = shards::decontamination(&args.decontaminate, other, &tokenizer, &args.machine, world)?;
     let model = exact(&args.model, &opened);
     let flags = Flags { model: &model, machine: &args.machine, hub: &args.hub, draft: None };
     let mut engine = engine(&opened, Some(tokenizer), flags, world, |context| context.max(ROOM))?;
     let spec = engine.spec().clone();
 
     let hub = source::hub(&args.hub, world.environment)?;
-    let bars = Bars::new();
+    let pulling = pulling::Bars::new();
     let pull = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
     let library = Library {
         folders: args.data.clone(),
-        hub: Some(Remote { hub: &hub, options: pull, progress: &bars }),
+        hub: Some(Remote { hub: &hub, options: pull, progress: &pulling }),
         limits: Limits::default(),
     };
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
@@ -86,12 +97,12 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     let mut subject = Subject { engine: &mut engine, adapter: lora::name(&args.model.lora).map(str::to_owned) };
     let mut judges = Judges::default();
     let _heeded = world.interrupt.heed();
-    let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
+    let mut bar = Bars::new("looking through", "evaluating", &world.interrupt);
     let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar)?;
     drop(bar);
     let about = About {
         model: opened.name.clone(),
-        model_details: details(&opened, &spec, args),
+        model_details: details(&opened, &spec, &args.hub, &args.model.lora),
         options: settings(args, &options),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         began,
@@ -109,6 +120,7 @@ fn options(args: &MeasureArgs) -> Result<Options, Failure> {
         seed: args.seed,
         bootstrap_iterations: args.bootstrap_iters,
         max_gen_toks: None,
+        decontamination: None,
     };
     for pair in &args.gen_kwargs {
         match pair.split_once('=') {
@@ -124,8 +136,8 @@ fn options(args: &MeasureArgs) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn tokenizer(args: &MeasureArgs, opened: &Opened) -> Result<Tokenizer, Failure> {
-    if let Some(folder) = &args.tokenizer {
+fn tokenizer(folder: Option<&Path>, opened: &Opened) -> Result<Tokenizer, Failure> {
+    if let Some(folder) = folder {
         let within = |error| Failure::from(error).within(&folder.display().to_string());
         return Tokenizer::open(folder).map_err(within);
     }
@@ -169,18 +181,18 @@ fn fingerprint(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> String {
     )
 }
 
-fn details(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> Map<String, Value> {
+fn details(opened: &Opened, spec: &Spec, hub: &HubArgs, adapter: &LoraArgs) -> Map<String, Value> {
     let mut found = Map::from_iter([
         ("model_num_parameters".to_owned(), json!(spec.parameters)),
         ("model_dtype".to_owned(), json!(spec.weights.to_string())),
         ("model_output_dtype".to_owned(), json!(spec.output.to_string())),
         ("cache_dtype_k".to_owned(), json!(terminal::cache_name(spec.key))),
         ("cache_dtype_v".to_owned(), json!(terminal::cache_name(spec.value))),
-        ("model_revision".to_owned(), json!(args.hub.revision.as_deref().unwrap_or("main"))),
+        ("model_revision".to_owned(), json!(hub.revision.as_deref().unwrap_or("main"))),
         ("model_family".to_owned(), json!(spec.family.to_string())),
         ("device".to_owned(), json!("cpu")),
     ]);
-    if let Some(folder) = &args.model.lora.lora {
+    if let Some(folder) = &adapter.lora {
         found.insert("lora".to_owned(), json!(folder.display().to_string()));
     }
     if opened.is_random() {
@@ -208,6 +220,7 @@ fn settings(args: &MeasureArgs, options: &Options) -> Map<String, Value> {
         ("fewshot_seed".to_owned(), json!(options.fewshot_seed)),
         ("split".to_owned(), json!(args.split)),
         ("fewshot_split".to_owned(), json!(args.fewshot_split)),
+        ("decontaminate".to_owned(), json!(args.decontaminate)),
     ])
 }
 
@@ -225,21 +238,4 @@ fn marks(spec: &Spec, tokenizer: Option<&Tokenizer>) -> Map<String, Value> {
         ("eot_token_id".to_owned(), json!(eos)),
         ("max_length".to_owned(), json!(spec.positions)),
     ])
-}
-
-/// A bar, and Ctrl-C.
-struct Bar<'a> {
-    bar: Progress,
-    interrupt: &'a Interrupt,
-}
-
-impl Watch for Bar<'_> {
-    fn answered(&mut self, done: usize, total: usize) {
-        self.bar.of(total as u64);
-        self.bar.at(done as u64);
-    }
-
-    fn stopped(&self) -> bool {
-        self.interrupt.pressed()
-    }
 }
