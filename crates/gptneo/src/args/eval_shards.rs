@@ -57,8 +57,9 @@ pub(crate) struct ContaminationArgs {
     #[arg(short, long, value_name = "MODEL", required_unless_present = "tokenizer")]
     pub(crate) model: Option<String>,
 
-    #[command(flatten)]
-    pub(crate) machine: MachineArgs,
+    /// Threads [default: GPTNEO_THREADS, else one per core]
+    #[arg(short, long, value_name = "N", value_parser = values::threads)]
+    pub(crate) threads: Option<usize>,
 
     #[command(flatten)]
     pub(crate) hub: HubArgs,

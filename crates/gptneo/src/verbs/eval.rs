@@ -73,7 +73,8 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     opened.language_model()?;
     let tokenizer = tokenizer(args.tokenizer.as_deref(), &opened)?;
     let other = args.decontaminate_tokenizer.as_deref();
-    options.decontamination = shards::decontamination(&args.decontaminate, other, &tokenizer, &args.machine, world)?;
+    options.decontamination =
+        shards::decontamination(&args.decontaminate, other, &tokenizer, args.machine.threads, world)?;
     let model = exact(&args.model, &opened);
     let flags = Flags { model: &model, machine: &args.machine, hub: &args.hub, draft: None };
     let mut engine = engine(&opened, Some(tokenizer), flags, world, |context| context.max(ROOM))?;

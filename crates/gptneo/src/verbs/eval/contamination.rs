@@ -29,7 +29,7 @@ pub(super) fn run(args: &ContaminationArgs, world: &World) -> Result<(), Failure
         Some(path) => data::read_tokenizer(path)?,
         None => open::tokenizer(args.model.as_deref(), &args.hub, world.environment, &world.interrupt)?,
     };
-    let shards = shards::open(&args.shards, args.held_out, tokenizer, &args.machine, world)?;
+    let shards = shards::open(&args.shards, args.held_out, tokenizer, args.threads, world)?;
     let plan = Decontamination { shards: Arc::new(shards), settings: Settings::default() };
     let hub = source::hub(&args.hub, world.environment)?;
     let bars = pulling::Bars::new();

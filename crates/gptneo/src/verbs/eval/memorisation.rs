@@ -27,7 +27,7 @@ pub(super) fn run(args: &MemorisationArgs, world: &World) -> Result<(), Failure>
     let positions = opened.config().positions;
     plan.check(args.model.ctx_size.map_or(positions, |context| context.min(positions)))?;
     let tokenizer = tokenizer(args.tokenizer.as_deref(), &opened)?;
-    let shards = shards::open(&args.shards, false, tokenizer.clone(), &args.machine, world)?;
+    let shards = shards::open(&args.shards, false, tokenizer.clone(), args.machine.threads, world)?;
     let model = exact(&args.model, &opened);
     let flags = Flags { model: &model, machine: &args.machine, hub: &args.hub, draft: None };
     let mut engine = engine(&opened, Some(tokenizer), flags, world, |context| context.max(ROOM))?;

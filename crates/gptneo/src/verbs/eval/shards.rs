@@ -7,7 +7,6 @@ use gptneo_eval::contamination::{Decontamination, Settings, TaskContamination};
 use gptneo_eval::{Shards, Watch};
 use gptneo_text::Tokenizer;
 
-use crate::args::MachineArgs;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Unit};
@@ -20,10 +19,10 @@ pub(super) fn open(
     folders: &[PathBuf],
     held_out: bool,
     tokenizer: Tokenizer,
-    machine: &MachineArgs,
+    threads: Option<usize>,
     world: &World,
 ) -> Result<Shards, Failure> {
-    Ok(Shards::open(folders, held_out, tokenizer, data::workers(machine.threads, world)?)?)
+    Ok(Shards::open(folders, held_out, tokenizer, data::workers(threads, world)?)?)
 }
 
 /// Where documents of tasks are looked for, if that is asked for.
@@ -31,14 +30,14 @@ pub(super) fn decontamination(
     folders: &[PathBuf],
     tokenizer: Option<&Path>,
     own: &Tokenizer,
-    machine: &MachineArgs,
+    threads: Option<usize>,
     world: &World,
 ) -> Result<Option<Decontamination>, Failure> {
     if folders.is_empty() {
         return Ok(None);
     }
     let tokenizer = tokenizer.map_or_else(|| Ok(own.clone()), data::read_tokenizer)?;
-    let shards = open(folders, false, tokenizer, machine, world)?;
+    let shards = open(folders, false, tokenizer, threads, world)?;
     Ok(Some(Decontamination { shards: Arc::new(shards), settings: Settings::default() }))
 }
 
