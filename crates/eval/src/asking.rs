@@ -18,6 +18,9 @@ pub trait Watch {
     /// So many of the requests are answered.
     fn answered(&mut self, done: usize, total: usize);
 
+    /// So many bytes of token shards are looked through.
+    fn scanned(&mut self, _bytes: u64, _total: u64) {}
+
     /// Whether to stop; what is answered stays in the cache.
     fn stopped(&self) -> bool {
         false

@@ -202,6 +202,8 @@ pub struct Task {
     /// Of a classification what goes with the text; a list of such texts are candidates, of which one is right.
     pub(crate) doc_to_pair: Option<Field>,
     pub(crate) gen_prefix: Option<Field>,
+    /// What is looked for in training data; the prompt and the right answer where it is `None`.
+    pub(crate) decontamination_query: Option<Field>,
     pub(crate) target_delimiter: String,
     pub(crate) fewshot_delimiter: String,
     pub(crate) examples: Examples,

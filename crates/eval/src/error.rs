@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use gptneo_engine::EngineError;
+use gptneo_text::TextError;
 
 use crate::data::DataError;
 use crate::judges::Judge;
@@ -171,12 +172,32 @@ pub enum EvalError {
         /// What the system says.
         why: String,
     },
+    /// Token shards that cannot be read, or text that tokens cannot be turned into.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// Token shards that are not what is wanted.
+    #[error("{}: {why}", folder.display())]
+    Shards {
+        /// Where they lie.
+        folder: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// A setting that does not go with the model or with the data.
+    #[error("{why}")]
+    Setting {
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// The model.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Called off.
     #[error("interrupted: what was answered is kept, and the same command goes on from there")]
     Interrupted,
+    /// Called off, and nothing was kept.
+    #[error("interrupted")]
+    Stopped,
 }
 
 fn suggested(names: &[String]) -> String {

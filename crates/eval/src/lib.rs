@@ -13,6 +13,7 @@ mod answer;
 mod asking;
 mod cache;
 mod catalog;
+pub mod contamination;
 mod contrast;
 pub mod data;
 mod definition;
@@ -23,12 +24,15 @@ mod heads;
 mod judges;
 mod lines;
 mod measure;
+pub mod memorisation;
 mod mersenne;
 mod prompt;
 mod python;
 mod results;
 pub mod review;
 mod run;
+mod sequences;
+mod shards;
 pub mod similarity;
 pub mod stereoset;
 mod template;
@@ -49,6 +53,8 @@ pub use run::{
     Answers, Asked, GroupOutcome, Limit, Options, Outcome, Prepared, Sample, Score, Source, TaskOutcome, evaluate,
     prepare, requests,
 };
+
+pub use shards::{Shards, Whereabouts};
 
 /// SHA-256 of a file in hexadecimal, as results name what they rest on.
 ///

@@ -60,6 +60,13 @@ struct Turn<'a> {
     choice: Option<&'a Field>,
 }
 
+/// The text of a document as it is put to a model, without examples and description, and the right answer to it; either may be empty.
+pub(crate) fn text_and_answer(task: &Task, document: &Document) -> Result<(String, String), String> {
+    let [text, target, choice] = [&task.doc_to_text, &task.doc_to_target, &task.doc_to_choice].map(Option::as_ref);
+    let (found, answer) = Turn { document, text, target, choice }.parts()?;
+    Ok((if text.is_some() { found } else { String::new() }, answer))
+}
+
 impl<'a> Prompter<'a> {
     pub(crate) fn new(
         task: &'a Task,

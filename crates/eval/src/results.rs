@@ -1,10 +1,13 @@
 //! Results as the reference harness writes them, so that whatever reads its files reads ours.
 //!
 //! Beside the harness's fields every task has `dataset` (split, files, revision, SHA-256), `protocol` where a task has several,
-//! `head` where tasks were measured on models of their own, `judged_by` where something beside its own rules judged, and `notes`; `config` names the precision of weights and cache.
+//! `head` where tasks were measured on models of their own, `judged_by` where something beside its own rules judged, `contamination` and
+//! `clean` (the scores again without what stands in training data) where that was looked for, and `notes`; `config` names the precision of
+//! weights and cache.
 
 use serde_json::{Map, Value, json};
 
+use crate::contamination::Verdict;
 use crate::definition::Task;
 use crate::hash;
 use crate::python;
@@ -59,6 +62,12 @@ pub fn results(outcome: &Outcome, about: &About) -> Value {
         if !task.judged.is_empty() {
             shown["judged_by"] = json!(task.judged);
         }
+        if let Some(found) = &task.contamination {
+            shown["contamination"] = found.json();
+            let mut clean = Map::new();
+            insert_scores(&mut clean, &found.clean);
+            shown["clean"] = clean.into();
+        }
         scores.insert(name.clone(), shown);
         members.entry(name.clone()).or_insert_with(|| json!([]));
     }
@@ -83,15 +92,7 @@ pub fn results(outcome: &Outcome, about: &About) -> Value {
         "n-samples".to_owned(),
         by_task(&|task| json!({"original": task.documents, "effective": task.measured})),
     );
-    found.insert(
-        "dataset".to_owned(),
-        by_task(&|task| {
-            let source = &task.source;
-            json!({
-                "split": source.split, "files": source.files, "revision": source.revision, "sha256": source.sha256,
-            })
-        }),
-    );
+    found.insert("dataset".to_owned(), by_task(&|task| task.source.json()));
     let notes: Map<String, Value> = outcome
         .tasks
         .iter()
@@ -100,6 +101,9 @@ pub fn results(outcome: &Outcome, about: &About) -> Value {
         .collect();
     if !notes.is_empty() {
         found.insert("notes".to_owned(), notes.into());
+    }
+    if let Some(scanned) = &outcome.scanned {
+        found.insert("contamination".to_owned(), scanned.json());
     }
     let mut settings =
         Map::from_iter([("model".to_owned(), json!("gptneo")), ("model_args".to_owned(), json!(about.model))]);
@@ -131,6 +135,11 @@ fn row(name: &str, alias: Option<&str>, scores: &[Score], measured: Option<usize
     if let Some(measured) = measured {
         row.insert("sample_len".to_owned(), json!(measured));
     }
+    insert_scores(&mut row, scores);
+    row.into()
+}
+
+fn insert_scores(row: &mut Map<String, Value>, scores: &[Score]) {
     let mut counts = Map::new();
     for score in scores {
         let key = format!("{},{}", score.metric, score.filter);
@@ -140,7 +149,6 @@ fn row(name: &str, alias: Option<&str>, scores: &[Score], measured: Option<usize
         counts.insert(key, json!(score.count));
     }
     row.insert("sample_count".to_owned(), counts.into());
-    row.into()
 }
 
 fn config(outcome: &TaskOutcome) -> Value {
@@ -182,6 +190,12 @@ fn sample(sample: &Sample) -> Value {
     ]);
     for (name, measure) in &sample.measures {
         found.insert(name.clone(), measure.json());
+    }
+    if let Some(verdict) = &sample.contamination {
+        found.insert("contaminated".to_owned(), json!(verdict.contaminated()));
+        if let Verdict::Contaminated(matched) = verdict {
+            found.insert("contamination".to_owned(), matched.json());
+        }
     }
     found.into()
 }

@@ -47,7 +47,7 @@ mod making;
 mod measure;
 mod page;
 mod report;
-mod resample;
+pub(crate) mod resample;
 mod samples;
 mod session;
 mod sheet;

@@ -3,19 +3,19 @@
 //! All tasks are asked together, so that their requests share batches and beginnings. What comes out depends on the model, the data, the
 //! definitions and the options alone: not on the order of answers, nor on how often the run was stopped and gone on with.
 
+mod collected;
 mod groups;
 #[cfg(test)]
 pub(crate) mod trial;
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::aggregate::{BOOTSTRAP_ITERATIONS, Measure};
 use crate::answer::Request;
 use crate::asking::{Question, Subject, Watch, ask, encoded, is_cut};
 use crate::cache::Cache;
 use crate::catalog::Chosen;
+use crate::contamination::{Decontamination, Found, Scanned, TaskContamination, Verdict, find};
 use crate::contrast;
 use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Output, Task};
@@ -25,6 +25,7 @@ use crate::heads::{self, LabelOrder};
 use crate::judges::Judges;
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
+use collected::Collected;
 use groups::combine;
 
 /// How many documents of a task are measured.
@@ -60,6 +61,8 @@ pub struct Options {
     pub bootstrap_iterations: usize,
     /// Most new tokens, in place of what definitions say.
     pub max_gen_toks: Option<usize>,
+    /// Token shards in which documents are looked for, and scores again without those that stand there.
+    pub decontamination: Option<Decontamination>,
 }
 
 impl Default for Options {
@@ -71,6 +74,7 @@ impl Default for Options {
             seed: 1234,
             bootstrap_iterations: BOOTSTRAP_ITERATIONS,
             max_gen_toks: None,
+            decontamination: None,
         }
     }
 }
@@ -111,6 +115,8 @@ pub struct Sample {
     pub filter: String,
     /// What it gave each score.
     pub measures: Vec<(String, Measure)>,
+    /// Whether it stands in training data, where that was looked for.
+    pub contamination: Option<Verdict>,
 }
 
 /// What was found for a task.
@@ -134,6 +140,8 @@ pub struct TaskOutcome {
     pub scores: Vec<Score>,
     /// Documents, one after the other under each row of filters.
     pub samples: Vec<Sample>,
+    /// What of them stands in training data, where that was looked for, and scores without it.
+    pub contamination: Option<TaskContamination>,
     /// What somebody who reads the scores should know.
     pub notes: Vec<String>,
 }
@@ -149,6 +157,13 @@ pub struct Source {
     pub revision: Option<String>,
     /// SHA-256 over the files' bytes; over the documents as JSON, where they are in no file.
     pub sha256: String,
+}
+
+impl Source {
+    pub(crate) fn json(&self) -> Value {
+        let Self { split, files, revision, sha256 } = self;
+        json!({"split": split, "files": files, "revision": revision, "sha256": sha256})
+    }
 }
 
 /// What was found for a group.
@@ -169,21 +184,30 @@ pub struct Outcome {
     pub tasks: Vec<TaskOutcome>,
     /// Of each group.
     pub groups: Vec<GroupOutcome>,
+    /// The training data that documents were looked for in.
+    pub scanned: Option<Scanned>,
 }
 
 /// A task with its cases made.
-struct PreparedTask {
-    task: Task,
+pub(crate) struct PreparedTask {
+    pub(crate) task: Task,
     shots: usize,
     documents: usize,
-    source: Source,
+    pub(crate) source: Source,
     cases: Vec<Case>,
     notes: Vec<String>,
+    /// Which documents stand in token shards, where that was looked for.
+    contamination: Option<TaskContamination>,
 }
 
 impl PreparedTask {
     fn requests(&self) -> impl Iterator<Item = &Request> {
         self.cases.iter().flat_map(|case| &case.requests)
+    }
+
+    /// As [`contamination`](crate::contamination) looks at it.
+    pub(crate) fn asked(&self) -> (&Task, &str, Vec<&Document>) {
+        (&self.task, &self.source.split, self.cases.iter().map(|case| &case.document).collect())
     }
 }
 
@@ -192,6 +216,7 @@ pub struct Prepared {
     tasks: Vec<PreparedTask>,
     groups: Vec<(Group, Vec<String>)>,
     options: Options,
+    scanned: Option<Scanned>,
 }
 
 /// Measures what was chosen.
@@ -207,7 +232,7 @@ pub fn evaluate(
     judges: &mut Judges<'_>,
     watch: &mut dyn Watch,
 ) -> Result<Outcome, EvalError> {
-    let prepared = prepare(chosen, library, options, judges)?;
+    let prepared = prepare(chosen, library, options, judges, watch)?;
     let tasks = prepared.measure(&|_| true, subject, answers, judges, watch)?;
     prepared.outcome(tasks)
 }
@@ -221,8 +246,9 @@ pub fn prepare(
     library: &Library<'_>,
     options: &Options,
     judges: &Judges<'_>,
+    watch: &mut dyn Watch,
 ) -> Result<Prepared, EvalError> {
-    let mut prepared = Prepared { tasks: Vec::new(), groups: Vec::new(), options: options.clone() };
+    let mut prepared = Prepared { tasks: Vec::new(), groups: Vec::new(), options: options.clone(), scanned: None };
     for chosen in chosen {
         match chosen {
             Chosen::Task(task) => {
@@ -234,6 +260,14 @@ pub fn prepare(
     }
     for (group, names) in &prepared.groups {
         contrast::checked(group, &prepared.counted(names))?;
+    }
+    if let Some(plan) = &options.decontamination {
+        let asked: Vec<_> = prepared.tasks.iter().map(PreparedTask::asked).collect();
+        let Found { tasks, scanned } = find(&asked, plan, watch)?;
+        for (task, found) in prepared.tasks.iter_mut().zip(tasks) {
+            task.contamination = Some(found);
+        }
+        prepared.scanned = Some(scanned);
     }
     Ok(prepared)
 }
@@ -311,7 +345,7 @@ impl Prepared {
         let iterations = self.options.bootstrap_iterations;
         let combined = self.groups.iter().map(|(group, names)| combine(group, names, &tasks, iterations));
         let groups = combined.collect::<Result<_, _>>()?;
-        Ok(Outcome { tasks, groups })
+        Ok(Outcome { tasks, groups, scanned: self.scanned.clone() })
     }
 }
 
@@ -355,7 +389,11 @@ pub enum Answers<'a> {
     },
 }
 
-fn prepare_task(mut task: Task, library: &Library<'_>, options: &Options) -> Result<PreparedTask, EvalError> {
+pub(crate) fn prepare_task(
+    mut task: Task,
+    library: &Library<'_>,
+    options: &Options,
+) -> Result<PreparedTask, EvalError> {
     let mut notes = Vec::new();
     if let Some(most) = options.max_gen_toks {
         let own = std::mem::replace(&mut task.generating.max_tokens, most);
@@ -419,7 +457,7 @@ fn prepare_task(mut task: Task, library: &Library<'_>, options: &Options) -> Res
             |why: String| EvalError::Document { task: name.clone(), split: split.clone(), document: index, why };
         cases.push(prompter.case(index, document).map_err(located)?);
     }
-    Ok(PreparedTask { task, shots, documents: all, source, cases, notes })
+    Ok(PreparedTask { task, shots, documents: all, source, cases, notes, contamination: None })
 }
 
 fn score(
@@ -430,14 +468,16 @@ fn score(
     judges: &mut Judges<'_>,
     watch: &dyn Watch,
 ) -> Result<TaskOutcome, EvalError> {
-    let PreparedTask { task, shots, documents, source, cases, notes } = prepared;
+    let PreparedTask { task, shots, documents, source, cases, notes, contamination } = prepared;
+    let (mut contamination, mut notes) = (contamination.clone(), notes.clone());
     let mut scores = Vec::new();
+    let mut clean_scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
-        // In the order of the definition; of one score first that of all documents, then those of its groups by name.
-        let mut collected: BTreeMap<(usize, Option<String>), Vec<Measure>> = BTreeMap::new();
+        let mut collected = Collected::default();
+        let mut clean = Collected::default();
         let mut rest = answers;
-        for case in cases {
+        for (at, case) in cases.iter().enumerate() {
             // A judge may take as long as the model did.
             if watch.stopped() {
                 return Err(EvalError::Interrupted);
@@ -449,13 +489,15 @@ fn score(
             let (measures, left) = measure(task, pipeline, case, ordered, judges).map_err(|why| {
                 EvalError::Document { task: task.name.clone(), split: source.split.clone(), document: case.index, why }
             })?;
+            let verdict = contamination.as_ref().map(|found| found.documents[at].clone());
             for (name, measure) in &measures {
                 let known = task.metrics.iter().position(|metric| metric.name == *name);
                 let Some(at) = known else { continue };
                 let column = task.metrics[at].by.as_ref().and_then(|column| case.document.get(column));
                 let group = column.filter(|value| !value.is_null()).map(crate::python::display);
-                for place in std::iter::once((at, None)).chain(group.map(|group| (at, Some(group)))) {
-                    collected.entry(place).or_default().push(measure.clone());
+                collected.push(at, group.as_deref(), measure);
+                if verdict.as_ref().is_some_and(|verdict| !verdict.contaminated()) {
+                    clean.push(at, group.as_deref(), measure);
                 }
             }
             samples.push(Sample {
@@ -467,25 +509,20 @@ fn score(
                 filtered: left.iter().map(crate::answer::Answer::json).collect(),
                 filter: pipeline.name.clone(),
                 measures,
+                contamination: verdict,
             });
         }
-        for ((at, group), measures) in collected {
-            let metric = &task.metrics[at];
-            let name = group.map_or_else(|| metric.name.clone(), |group| format!("{}[{group}]", metric.name));
-            let value = metric.aggregation.score(&measures).map_err(|why| EvalError::Task {
-                task: task.name.clone(),
-                why: format!("the score `{name}`: {why}"),
-            })?;
-            let standard_error = metric.aggregation.standard_error(&measures, options.bootstrap_iterations);
-            scores.push(Score {
-                metric: name,
-                filter: pipeline.name.clone(),
-                value,
-                standard_error,
-                count: measures.len(),
-                higher_is_better: metric.higher_is_better,
-            });
+        scores.extend(collected.scores(task, &pipeline.name, options)?);
+        match clean.scores(task, &pipeline.name, options) {
+            Ok(found) => clean_scores.extend(found),
+            Err(error) => notes.push(format!("there are no clean scores under `{}`: {error}", pipeline.name)),
         }
+    }
+    if let Some(found) = &mut contamination {
+        if found.contaminated() == cases.len() {
+            notes.push("every document stands in the training data, in part: there is no clean score".to_owned());
+        }
+        found.clean = clean_scores;
     }
     let measured = cases.len();
     Ok(TaskOutcome {
@@ -498,7 +535,8 @@ fn score(
         head: None,
         scores,
         samples,
-        notes: notes.clone(),
+        contamination,
+        notes,
     })
 }
 

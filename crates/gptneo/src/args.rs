@@ -7,6 +7,7 @@
 
 mod data;
 mod eval;
+mod eval_shards;
 mod finetune;
 mod model;
 pub(crate) mod normalise;
@@ -22,6 +23,7 @@ pub(crate) use eval::{
     EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportReviewArgs,
     ReviewArgs, ReviewVerb, StereosetArgs, TasksArgs,
 };
+pub(crate) use eval_shards::{ContaminationArgs, MemorisationArgs};
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
 pub(crate) use runs::{

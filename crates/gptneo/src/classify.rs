@@ -171,7 +171,8 @@ impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
         let kind = match error {
             EvalError::Engine(error) => return error.into(),
-            EvalError::Interrupted => Kind::Interrupted,
+            EvalError::Text(error) => return error.into(),
+            EvalError::Interrupted | EvalError::Stopped => Kind::Interrupted,
             EvalError::NoJudge { judge, .. } => {
                 let failure = Failure::because(Kind::Usage, &error);
                 return match judge {
@@ -182,7 +183,7 @@ impl From<EvalError> for Failure {
                     _ => failure,
                 };
             }
-            EvalError::Lexicon { .. } => Kind::BadFile,
+            EvalError::Lexicon { .. } | EvalError::Shards { .. } => Kind::BadFile,
             EvalError::Definition { .. } | EvalError::Document { .. } | EvalError::Cache { .. } => Kind::BadFile,
             EvalError::DefinedTwice { .. } | EvalError::Circular { .. } | EvalError::Results { .. } => Kind::BadFile,
             EvalError::Predictions { .. } => Kind::BadFile,

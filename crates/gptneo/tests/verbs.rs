@@ -8,6 +8,8 @@ mod bias;
 mod chat;
 #[path = "verbs/classifiers.rs"]
 mod classifiers;
+#[path = "verbs/contamination.rs"]
+mod contamination;
 #[path = "verbs/data.rs"]
 mod data;
 #[path = "verbs/evaluate.rs"]
@@ -30,6 +32,8 @@ mod hub;
 mod lora;
 #[path = "verbs/measure.rs"]
 mod measure;
+#[path = "verbs/memorisation.rs"]
+mod memorisation;
 #[path = "verbs/pocket.rs"]
 mod pocket;
 mod runner;

@@ -224,6 +224,7 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
         doc_to_choice: fields.field("doc_to_choice")?,
         doc_to_pair: fields.field("doc_to_pair")?,
         gen_prefix: fields.field("gen_prefix")?,
+        decontamination_query: fields.field("doc_to_decontamination_query")?,
         examples: examples(&fields)?,
         num_fewshot: match output {
             // A head has seen texts alone.

@@ -38,7 +38,8 @@ pub(crate) fn trial_of(catalog: &Catalog, name: &str, folder: &Path, model: Mode
     let options = Options { bootstrap_iterations: 100, ..Options::default() };
     let chosen = catalog.choose(&[name.to_owned()]).unwrap_or_else(|error| panic!("{error}"));
     let mut judges = Judges::default();
-    let prepared = prepare(chosen, &library, &options, &judges).unwrap_or_else(|error| panic!("{error}"));
+    let prepared =
+        prepare(chosen, &library, &options, &judges, &mut Unwatched).unwrap_or_else(|error| panic!("{error}"));
     let mut tasks = Vec::new();
     for task in &prepared.tasks {
         let of_case = |case: &Case| (0..case.requests.len()).map(|at| model(case.index, at, case)).collect::<Vec<_>>();

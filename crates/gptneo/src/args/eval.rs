@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use gptneo_eval::Limit;
 
+use super::eval_shards::{ContaminationArgs, MemorisationArgs};
 use super::model::{HubArgs, MachineArgs, ModelArgs};
 use super::scorers::{self, SentimentScorer, ToxicityScorer};
 use super::values;
@@ -41,6 +42,11 @@ pub(crate) enum EvalVerb {
     Review(ReviewArgs),
     /// Scores of predictions that some program made of StereoSet's sentences
     Stereoset(StereosetArgs),
+    /// Documents of tasks that stand in token shards, which a model may have been trained on
+    Contamination(ContaminationArgs),
+    /// How much of its training text a model writes out word for word
+    #[command(alias = "memorization")]
+    Memorisation(Box<MemorisationArgs>),
 }
 
 /// `gptneo eval stereoset`.
@@ -270,6 +276,14 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_name = "KIND:FILE", value_parser = scorers::sentiment, help_heading = "Judges")]
     pub(crate) sentiment_scorer: Option<SentimentScorer>,
 
+    /// Token shards to look for documents in, with scores again without those that stand there; several are allowed
+    #[arg(long, value_name = "SHARDS", help_heading = "Tasks")]
+    pub(crate) decontaminate: Vec<PathBuf>,
+
+    /// The tokenizer that made these shards: a tokenizer.json, or a directory with one [default: the model's]
+    #[arg(long, value_name = "FILE", requires = "decontaminate", help_heading = "Tasks")]
+    pub(crate) decontaminate_tokenizer: Option<PathBuf>,
+
     /// Keep answers in this file, and go on from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) use_cache: Option<PathBuf>,
@@ -293,7 +307,7 @@ pub(crate) struct MeasureArgs {
     pub(crate) hub: HubArgs,
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
     if let Ok(count) = text.parse::<usize>() {
         return if count > 0 { Ok(Limit::Count(count)) } else { Err("at least one document must be left".to_owned()) };
     }

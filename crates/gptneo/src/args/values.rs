@@ -241,6 +241,11 @@ pub(crate) fn resamples(text: &str) -> Result<usize, String> {
     whole(text, 0, 10_000_000, "resamples")
 }
 
+/// Sequences drawn from token shards.
+pub(crate) fn drawn(text: &str) -> Result<usize, String> {
+    whole(text, 1, 1_000_000, "sequences")
+}
+
 /// A seed.
 pub(crate) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))

@@ -11,6 +11,8 @@ use std::thread;
 use gptneo_corpus::{Format, Found, Remote, Source, Status, Watch, looks_like_dataset};
 use gptneo_hub::PullOptions;
 
+pub(crate) use tokenize::read_tokenizer;
+
 use crate::args::{DataArgs, DataVerb, HubArgs, SourceArgs};
 use crate::failure::Failure;
 use crate::load;

@@ -1,32 +1,34 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod contamination;
 mod judging;
 mod lines;
 mod list;
+mod memorisation;
 mod models;
 mod output;
 mod review;
+mod shards;
 mod stereoset;
 
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, Watch, prepare};
+use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, prepare};
 use gptneo_hub::{Hub, PullOptions};
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
-use crate::args::{EvalArgs, EvalVerb, MeasureArgs, ModelArgs};
+use crate::args::{EvalArgs, EvalVerb, HubArgs, LoraArgs, MeasureArgs};
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::open::Opened;
-use crate::progress::{Progress, Unit};
-use crate::pulling::Bars;
+use crate::pulling;
 use crate::source;
 use crate::terminal;
 use crate::verbs::World;
+use shards::Bars;
 
 /// Positions for which the cache has room, of all sequences in a batch together.
 const ROOM: usize = 4096;
@@ -37,6 +39,8 @@ pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
         Some(EvalVerb::Lines(args)) => lines::run(args, world),
         Some(EvalVerb::Review(args)) => review::run(args),
         Some(EvalVerb::Stereoset(args)) => stereoset::run(args),
+        Some(EvalVerb::Contamination(args)) => contamination::run(args, world),
+        Some(EvalVerb::Memorisation(args)) => memorisation::run(args, world),
         None => measure(&args.measure, world),
     }
 }
@@ -49,11 +53,15 @@ pub(super) fn catalog(include: &[std::path::PathBuf]) -> Result<Catalog, Failure
     Ok(catalog)
 }
 
+fn no_tasks() -> Failure {
+    Failure::usage("no task is named")
+        .hint("--tasks lambada_openai,hellaswag")
+        .hint("gptneo eval tasks, which lists them")
+}
+
 fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     if args.tasks.is_empty() {
-        return Err(Failure::usage("no task is named")
-            .hint("--tasks lambada_openai,hellaswag")
-            .hint("gptneo eval tasks, which lists them"));
+        return Err(no_tasks());
     }
     // What is wrong with names and definitions is told before a model is loaded.
     let mut chosen = catalog(&args.include_path)?.choose(&args.tasks)?;
@@ -62,17 +70,23 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
             task.measure_split(args.split.as_deref(), args.fewshot_split.as_deref());
         }
     }
-    let options = options(args)?;
+    let mut options = options(args)?;
     let mut judges = judging::judges(args, world)?;
     let models = models::find(args, &chosen, world)?;
+    if let Some(first) = models.first() {
+        let other = args.decontaminate_tokenizer.as_deref();
+        options.decontamination =
+            shards::decontamination(&args.decontaminate, other, &first.tokenizer, args.machine.threads, world)?;
+    }
     let hub = source::hub(&args.hub, world.environment)?;
-    let bars = Bars::new();
-    let library = library(&args.data, &hub, &bars, world);
+    let pulled = pulling::Bars::new();
+    let library = library(&args.data, &hub, &pulled, world);
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     let clock = Instant::now();
     let prepared = {
         let _heeded = world.interrupt.heed();
-        prepare(chosen, &library, &options, &judges)?
+        let mut bar = Bars::new("looking through", "", &world.interrupt);
+        prepare(chosen, &library, &options, &judges, &mut bar)?
     };
     let mut tasks = Vec::new();
     let mut told: Vec<Told> = Vec::new();
@@ -86,7 +100,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         };
         let mut subject = Subject { engine: &mut engine, adapter: adapter.map(str::to_owned) };
         let _heeded = world.interrupt.heed();
-        let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
+        let mut bar = Bars::new("looking through", "evaluating", &world.interrupt);
         let mut found = prepared.measure(&|task| model.has(task), &mut subject, answers, &mut judges, &mut bar)?;
         drop(bar);
         for task in &mut found {
@@ -95,7 +109,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         tasks.extend(found);
         told.push(Told {
             name: model.head.clone().unwrap_or_else(|| model.opened.name.clone()),
-            details: details(&model.opened, &spec, &model.args, args),
+            details: details(&model.opened, &spec, &args.hub, &model.args.lora),
             marks: marks(&spec, engine.tokenizer()),
         });
     }
@@ -126,7 +140,7 @@ struct Told {
 }
 
 /// The folders that are searched for data, then the hub.
-pub(super) fn library<'a>(folders: &[PathBuf], hub: &'a Hub, bars: &'a Bars, world: &World) -> Library<'a> {
+pub(super) fn library<'a>(folders: &[PathBuf], hub: &'a Hub, bars: &'a pulling::Bars, world: &World) -> Library<'a> {
     let pull = PullOptions { cancel: Some(world.interrupt.flag()), ..PullOptions::default() };
     Library {
         folders: folders.to_vec(),
@@ -143,6 +157,7 @@ fn options(args: &MeasureArgs) -> Result<Options, Failure> {
         seed: args.seed,
         bootstrap_iterations: args.bootstrap_iters,
         max_gen_toks: None,
+        decontamination: None,
     };
     for pair in &args.gen_kwargs {
         match pair.split_once('=') {
@@ -180,18 +195,18 @@ fn fingerprint(opened: &Opened, spec: &Spec, args: &MeasureArgs) -> String {
     )
 }
 
-fn details(opened: &Opened, spec: &Spec, model: &ModelArgs, args: &MeasureArgs) -> Map<String, Value> {
+fn details(opened: &Opened, spec: &Spec, hub: &HubArgs, adapter: &LoraArgs) -> Map<String, Value> {
     let mut found = Map::from_iter([
         ("model_num_parameters".to_owned(), json!(spec.parameters)),
         ("model_dtype".to_owned(), json!(spec.weights.to_string())),
         ("model_output_dtype".to_owned(), json!(spec.output.to_string())),
         ("cache_dtype_k".to_owned(), json!(terminal::cache_name(spec.key))),
         ("cache_dtype_v".to_owned(), json!(terminal::cache_name(spec.value))),
-        ("model_revision".to_owned(), json!(args.hub.revision.as_deref().unwrap_or("main"))),
+        ("model_revision".to_owned(), json!(hub.revision.as_deref().unwrap_or("main"))),
         ("model_family".to_owned(), json!(spec.family.to_string())),
         ("device".to_owned(), json!("cpu")),
     ]);
-    if let Some(folder) = &model.lora.lora {
+    if let Some(folder) = &adapter.lora {
         found.insert("lora".to_owned(), json!(folder.display().to_string()));
     }
     if opened.is_random() {
@@ -219,6 +234,7 @@ fn settings(args: &MeasureArgs, options: &Options) -> Map<String, Value> {
         ("fewshot_seed".to_owned(), json!(options.fewshot_seed)),
         ("split".to_owned(), json!(args.split)),
         ("fewshot_split".to_owned(), json!(args.fewshot_split)),
+        ("decontaminate".to_owned(), json!(args.decontaminate)),
     ])
 }
 
@@ -236,21 +252,4 @@ fn marks(spec: &Spec, tokenizer: Option<&Tokenizer>) -> Map<String, Value> {
         ("eot_token_id".to_owned(), json!(eos)),
         ("max_length".to_owned(), json!(spec.positions)),
     ])
-}
-
-/// A bar, and Ctrl-C.
-struct Bar<'a> {
-    bar: Progress,
-    interrupt: &'a Interrupt,
-}
-
-impl Watch for Bar<'_> {
-    fn answered(&mut self, done: usize, total: usize) {
-        self.bar.of(total as u64);
-        self.bar.at(done as u64);
-    }
-
-    fn stopped(&self) -> bool {
-        self.interrupt.pressed()
-    }
 }

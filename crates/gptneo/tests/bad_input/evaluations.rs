@@ -1,5 +1,7 @@
 //! Evaluations: names, definitions, data and flags that cannot be used.
 
+use std::path::Path;
+
 use super::Table;
 use super::runner::Program;
 
@@ -40,6 +42,7 @@ pub(super) fn add(table: &mut Table) {
     definitions(table);
     data(table);
     judges(table);
+    shards(table);
 }
 
 fn judges(table: &mut Table) {
@@ -86,6 +89,83 @@ fn judges(table: &mut Table) {
         2,
         "has no tokenizer",
     );
+}
+
+/// Token shards that are none, damaged, or of another tokenizer; and lengths that a context cannot hold.
+fn shards(table: &mut Table) {
+    let good = |name: &str, tokenizer: &Path, table: &Table| {
+        let text = table.write(&format!("{name}.txt"), "the hen in the tin ran at the hat ".repeat(40));
+        let program = Program::new(["data", "tokenize", "-m"]).arg(tokenizer).arg(text).arg("-o").arg(table.path(name));
+        let made = program.run();
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        table.path(name)
+    };
+    let model = table.model();
+    let own = good("shards", &model, table);
+    let other = table.changed("another", |dir| std::fs::write(dir.join("merges.txt"), "#version: 0.2\nt h\n").unwrap());
+    let foreign = good("foreign", &other, table);
+    let damaged = good("damaged", &model, table);
+    let path = damaged.join("train-00000.tokens");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[150] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let cut = good("cut", &model, table);
+    let path = cut.join("train-00000.tokens");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let empty = table.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let missing = good("missing", &model, table);
+    std::fs::remove_file(missing.join("train-00000.tokens")).unwrap();
+
+    let definition = "task: mine\noutput_type: loglikelihood\ntest_split: test\nlocal: {test: [{files: looked.jsonl}]}\n\
+                      doc_to_text: '{{text}}'\ndoc_to_target: ' b'\n";
+    table.write("looked.jsonl", "{\"text\": \"a\"}\n");
+    let definition = table.write("looked.yaml", definition);
+    let cases = [
+        ("in no folder", table.path("nowhere"), 3, "no token shards"),
+        ("in an empty folder", empty, 3, "gptneo data tokenize"),
+        ("of another tokenizer", foreign, 4, "name the one that made them"),
+        ("damaged", damaged, 4, "checksum"),
+        ("cut short", cut, 4, "bytes long"),
+        ("of a missing file", missing, 3, "train-00000.tokens"),
+    ];
+    for (name, folder, code, says) in cases {
+        let eval = |verb: &[&str]| Program::new(["eval"].iter().chain(verb).copied()).arg("-m").arg(&model);
+        let task = |program: Program| {
+            let program = program.arg("--offline").arg("--tasks").arg("mine").arg("--include-path").arg(&definition);
+            program.arg("--data").arg(table.dir.path())
+        };
+        let whole = task(eval(&["contamination"])).arg(&folder);
+        let beside = task(eval(&[])).arg("--decontaminate").arg(&folder);
+        let memorisation = eval(&["memorisation", "--prefix", "8", "--continuation", "8", "--shards"]).arg(&folder);
+        table.add(format!("contamination: shards {name}"), whole, code, says);
+        table.add(format!("decontaminate: shards {name}"), beside, code, says);
+        table.add(format!("memorisation: shards {name}"), memorisation, code, says);
+    }
+    let memorisation = |flags: &[&str]| {
+        let program = Program::new(["eval", "memorisation", "-m"]).arg(&model).arg("--shards").arg(&own);
+        flags.iter().fold(program, |program, flag| program.arg(*flag))
+    };
+    table.add("a prefix beyond the context", memorisation(&[]), 2, "context holds 64");
+    table.add("a prefix of nothing", memorisation(&["--prefix", "0"]), 2, "--prefix");
+    table.add("a sample of none", memorisation(&["--sample", "0"]), 2, "--sample");
+    let short = memorisation(&["--prefix", "8", "--continuation", "8", "-c", "12"]);
+    table.add("a context cut below the prefix", short, 2, "context holds 12");
+    let tiny = table.write("tiny.txt", "the hen");
+    let folder = table.path("tiny");
+    let made = Program::new(["data", "tokenize", "-m"]).arg(&model).arg(tiny).arg("-o").arg(&folder).run();
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let program = Program::new(["eval", "memorisation", "-m"]).arg(&model).arg("--shards").arg(folder);
+    let program = program.arg("--prefix").arg("20").arg("--continuation").arg("20");
+    table.add("documents shorter than the prefix", program, 2, "has 40 tokens");
+    let bare = Program::new(["eval", "memorisation", "-m", "random:pythia-14m", "--shards"]).arg(&own);
+    table.add("memorisation without tokenizer", bare, 2, "--tokenizer");
+    let twice = Program::new(["eval", "contamination", "--tasks", "mine", "-m"]).arg(&model).arg("--include-path");
+    let twice = twice.arg(&definition).arg(&own).arg(&own);
+    table.add("the same shards twice", twice, 4, "named twice");
+    let without = Program::new(["eval", "contamination", "--tasks", "mine"]).arg(&own);
+    table.add("contamination without tokenizer", without, 2, "--tokenizer");
 }
 
 /// A task of one's own, with a definition that ends in `more` and this data.

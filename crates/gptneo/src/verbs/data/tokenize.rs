@@ -147,7 +147,7 @@ fn tell_skipped(skipped: &Skipped, examples: &[String]) {
 }
 
 /// A `tokenizer.json`, or the tokenizer of a directory.
-fn read_tokenizer(path: &Path) -> Result<Tokenizer, Failure> {
+pub(crate) fn read_tokenizer(path: &Path) -> Result<Tokenizer, Failure> {
     let within = |failure: Failure| failure.within(&path.display().to_string());
     if path.is_dir() {
         return Tokenizer::open(path).map_err(|error| within(error.into()));

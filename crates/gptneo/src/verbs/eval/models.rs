@@ -1,5 +1,7 @@
 //! Which model is put to which task: the one that `-m` names, and those with heads that `--head` names.
 
+use std::path::Path;
+
 use gptneo_device::DType;
 use gptneo_engine::Engine;
 use gptneo_eval::{Chosen, Output, Task, fits};
@@ -22,7 +24,7 @@ pub(super) struct Model {
     /// How it is held, adapter included.
     pub(super) args: ModelArgs,
     adapter: Option<Adapter>,
-    tokenizer: Tokenizer,
+    pub(super) tokenizer: Tokenizer,
     classifier: Option<Classifier>,
     tasks: Vec<String>,
     /// Whether `--head` names it, and how.
@@ -72,7 +74,7 @@ pub(super) fn find(args: &MeasureArgs, chosen: &[Chosen], world: &World) -> Resu
 
 /// How the model of a head is held: an adapter stands beside what `-m` names.
 fn held(args: &MeasureArgs, folder: &str) -> ModelArgs {
-    let path = std::path::Path::new(folder);
+    let path = Path::new(folder);
     if path.join(gptneo_model::adapter::SETTINGS_FILE).exists() && !path.join("config.json").exists() {
         return ModelArgs { lora: LoraArgs { lora: Some(path.to_owned()), lora_scale: None }, ..args.model.clone() };
     }
@@ -96,7 +98,7 @@ fn model(
         fits(task, classifier.as_ref().map(Classifier::labels))?;
     }
     Ok(Model {
-        tokenizer: tokenizer(args, &opened)?,
+        tokenizer: tokenizer(args.tokenizer.as_deref(), &opened)?,
         args: exact(&given, &opened),
         tasks: tasks.iter().map(|task| task.name().to_owned()).collect(),
         head: head.map(str::to_owned),
@@ -125,8 +127,8 @@ impl Model {
     }
 }
 
-fn tokenizer(args: &MeasureArgs, opened: &Opened) -> Result<Tokenizer, Failure> {
-    if let Some(folder) = &args.tokenizer {
+pub(super) fn tokenizer(folder: Option<&Path>, opened: &Opened) -> Result<Tokenizer, Failure> {
+    if let Some(folder) = folder {
         let within = |error| Failure::from(error).within(&folder.display().to_string());
         return Tokenizer::open(folder).map_err(within);
     }
@@ -137,7 +139,7 @@ fn tokenizer(args: &MeasureArgs, opened: &Opened) -> Result<Tokenizer, Failure> 
 }
 
 /// Weights in f32 with their cache in f32, unless the user or the file has them otherwise.
-fn exact(args: &ModelArgs, opened: &Opened) -> ModelArgs {
+pub(super) fn exact(args: &ModelArgs, opened: &Opened) -> ModelArgs {
     let half = matches!(layer_type(opened.source()), DType::F16 | DType::BF16);
     let cache = gptneo_device::CacheType::F32;
     ModelArgs {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gptneo_eval::{About, Outcome, Score, file_name, results, samples};
 
+use super::shards::{speed, told};
 use crate::args::MeasureArgs;
 use crate::failure::Failure;
 use crate::terminal;
@@ -75,6 +76,11 @@ fn table(outcome: &Outcome, about: &About) -> String {
         for (at, score) in task.scores.iter().enumerate() {
             let first = |text: String| if at == 0 { text } else { String::new() };
             rows.push(row(first(task.task.name().to_owned()), first(task.num_fewshot.to_string()), score));
+            let same = |clean: &&Score| clean.metric == score.metric && clean.filter == score.filter;
+            if let Some(clean) = task.contamination.iter().flat_map(|found| &found.clean).find(same) {
+                let named = Score { metric: format!("{} (clean)", clean.metric), ..clean.clone() };
+                rows.push(row(String::new(), String::new(), &named));
+            }
         }
     }
     let mut text = terminal::columns(&rows, &[false, true, false, false, false, true, true, true]);
@@ -104,6 +110,17 @@ fn table(outcome: &Outcome, about: &About) -> String {
             let (kind, gives) = (told("kind").unwrap_or("?"), told("gives").unwrap_or("?"));
             text += &format!("; {what} by {kind} {name}{label} ({gives})");
         }
+        if let Some(found) = &task.contamination {
+            text += &format!("; {}; looked for: {}", told(found), found.query);
+        }
+    }
+    if let Some(scanned) = &outcome.scanned {
+        text += &format!(
+            "\nclean: without documents that stand in the shards; {}; {} of text, {}",
+            scanned.settings.protocol(),
+            terminal::size(scanned.text_bytes),
+            speed(scanned.speed())
+        );
     }
     text
 }

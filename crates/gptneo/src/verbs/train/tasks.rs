@@ -58,7 +58,7 @@ impl Tasks {
         let num_fewshot = wanted.num_fewshot.map(|shots| usize::try_from(shots).unwrap_or(usize::MAX));
         let options = Options { num_fewshot, limit, bootstrap_iterations: RESAMPLES, ..Options::default() };
         let _heeded = world.interrupt.heed();
-        Ok(Some(Self { prepared: prepare(chosen, &library, &options, &Judges::default())?, tokenizer }))
+        Ok(Some(Self { prepared: prepare(chosen, &library, &options, &Judges::default(), &mut Unwatched)?, tokenizer }))
     }
 
     /// Puts the tasks to weights, on a device of their own.
