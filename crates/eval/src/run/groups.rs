@@ -150,6 +150,7 @@ mod tests {
                 judged: Map::new(),
                 head: None,
                 samples: Vec::new(),
+                contamination: None,
                 notes: Vec::new(),
             }
         };
