@@ -64,13 +64,14 @@ fn truthfulqa_is_generated_from_the_authors_table() {
     let table = folder.path().join("TruthfulQA/TruthfulQA.csv");
     fs::create_dir_all(table.parent().unwrap()).unwrap();
     let header = "Type,Category,Question,Best Answer,Correct Answers,Incorrect Answers,Source\n";
-    fs::write(&table, format!("{header}x,y,Do moles fly?,No,No; Moles dig,Yes; At night,z\n")).unwrap();
+    fs::write(&table, format!("{header}x,y,Do moles fly?,No,No; Moles only ever dig tunnels,Yes; At night,z\n"))
+        .unwrap();
     let outcome = trial("truthfulqa_gen", folder.path(), &|_, _, case| {
         let arguments = case.requests[0].arguments();
         let prompt = arguments[0].as_str().unwrap();
         assert!(prompt.starts_with("Q: What is human life") && prompt.ends_with("\n\nQ: Do moles fly?"), "{prompt}");
         assert_eq!(arguments[1]["until"], json!(["\n\n"]));
-        Answer::Text("Moles dig.".to_owned())
+        Answer::Text("Moles only ever dig tunnels.".to_owned())
     });
     let scores = &outcome.tasks[0].scores;
     assert_eq!(scores.len(), 12);

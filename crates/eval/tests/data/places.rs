@@ -112,7 +112,7 @@ fn a_list_beside_a_set_says_which_rows_are_the_split() {
     put(folder.path(), "x/test.json", r#"{"3": "yes", "1": "no"}"#);
     let split = open().unwrap();
     assert_eq!(split.rows.iter().map(|row| row["a"].clone()).collect::<Vec<_>>(), ["three", "one"]);
-    assert_eq!((split.files.len(), split.bytes), (2, 57 + 23));
+    assert_eq!((split.files.len(), split.bytes), (2, 59 + 23));
     put(folder.path(), "x/test.json", r#"{"4": "yes"}"#);
     let said = open().unwrap_err().to_string();
     assert!(said.contains("x/test.json") && said.contains("does not have it"), "{said}");

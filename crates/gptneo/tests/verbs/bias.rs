@@ -20,7 +20,8 @@ fn eval(dir: &Path, tasks: &str) -> Program {
 
 /// The samples of a task, from where `--output-path` put them.
 fn samples(out: &Path, task: &str) -> Vec<Value> {
-    let wanted = format!("samples_{task}_");
+    // A moment follows the name; the name of another task may go on with a word.
+    let wanted = format!("samples_{task}_2");
     let named = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(&wanted);
     let all = fs::read_dir(out.join("pocket")).unwrap().map(|entry| entry.unwrap().path());
     let path = all.into_iter().find(|path| named(path)).unwrap();
