@@ -53,6 +53,8 @@ pub enum Measure {
         /// Found.
         hypothesis: String,
     },
+    /// What was said of each answer, for samples; no score is made of it.
+    Remarks(Vec<String>),
 }
 
 impl Measure {
@@ -65,6 +67,7 @@ impl Measure {
             Self::Distribution { gold, probabilities } => json!([gold, probabilities]),
             Self::Part { question: (paragraph, question), right } => json!([[paragraph, question], right]),
             Self::Texts { references, hypothesis } => json!([references, hypothesis]),
+            Self::Remarks(remarks) => json!(remarks),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! of the model, and how answers become scores. What the harness writes as a Python function stands here as the name of a function
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
+mod complete;
 mod group;
 mod read;
 mod yaml;
@@ -237,6 +238,11 @@ impl Task {
         if let Some(split) = examples {
             self.examples.split = Some(split.to_owned());
         }
+    }
+
+    /// Who must judge its answers, beside its own rules.
+    pub fn judges(&self) -> &'static [crate::judges::Judge] {
+        self.process_results.map_or(&[], |function| function.judges())
     }
 
     /// Which way of measuring it is, where there are several.

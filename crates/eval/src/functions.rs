@@ -2,11 +2,14 @@
 //!
 //! The reference harness lets a definition call Python of its own. Here a definition may name one of these instead.
 
+mod code;
 mod documents;
 mod fields;
 mod results;
 
 use serde_json::Value;
+
+pub(crate) use code::answers_wanted;
 
 use crate::aggregate::Measure;
 use crate::answer::Answer;
@@ -66,7 +69,7 @@ pub(crate) fn field(name: &str) -> Option<FieldFunction> {
 
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
-    results::NAMES.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    results::NAMES.iter().chain(code::NAMES).find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// The text in a column.

@@ -16,7 +16,7 @@ use crate::data::{DataError, Dataset, Library, Place, Split};
 use crate::definition::{Group, Task};
 use crate::document::Document;
 use crate::error::EvalError;
-use crate::judges::Judges;
+use crate::judges::{Judges, NOT_RUN};
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
 
@@ -224,7 +224,7 @@ pub fn evaluate(
         let count = prepared.cases.iter().map(|case| case.requests.len()).sum();
         let (own, later) = rest.split_at(count);
         rest = later;
-        tasks.push(score(prepared, own, options, judges)?);
+        tasks.push(score(prepared, own, options, judges, watch)?);
     }
     let groups = groups.into_iter().map(|(group, names)| combine(group, names, &tasks)).collect();
     Ok(Outcome { tasks, groups })
@@ -326,8 +326,12 @@ fn score(
     answers: &[crate::answer::Answer],
     options: &Options,
     judges: &mut Judges<'_>,
+    watch: &dyn Watch,
 ) -> Result<TaskOutcome, EvalError> {
-    let Prepared { task, shots, documents, source, cases, notes } = prepared;
+    let Prepared { task, shots, documents, source, cases, mut notes } = prepared;
+    if judges.lacking(&task).is_some() {
+        notes.push(NOT_RUN.to_owned());
+    }
     let mut scores = Vec::new();
     let mut samples = Vec::new();
     for pipeline in &task.pipelines {
@@ -337,6 +341,10 @@ fn score(
         for case in &cases {
             let (own, later) = rest.split_at(case.requests.len());
             rest = later;
+            // A judge may take its time.
+            if watch.stopped() {
+                return Err(EvalError::Interrupted);
+            }
             let (measures, left) = measure(&task, pipeline, case, own, judges).map_err(|why| EvalError::Document {
                 task: task.name.clone(),
                 split: source.split.clone(),

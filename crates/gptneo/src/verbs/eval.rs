@@ -1,5 +1,6 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod judges;
 mod list;
 mod output;
 mod review;
@@ -8,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_device::DType;
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, evaluate};
+use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, Watch, evaluate};
 use gptneo_hub::PullOptions;
 use gptneo_model::Spec;
 use gptneo_text::Tokenizer;
@@ -60,6 +61,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let options = options(args)?;
+    let mut judges = judges::of(args, &chosen)?;
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     opened.language_model()?;
     let tokenizer = tokenizer(args, &opened)?;
@@ -84,7 +86,6 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         Some(path) => Answers::Kept { path, fingerprint: &fingerprint },
     };
     let mut subject = Subject { engine: &mut engine, adapter: lora::name(&args.model.lora).map(str::to_owned) };
-    let mut judges = Judges::default();
     let _heeded = world.interrupt.heed();
     let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
     let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar)?;

@@ -25,6 +25,17 @@ pub(super) fn add(table: &mut Table) {
     table.add("a folder nowhere", eval(&["--tasks", "piqa", "--include-path", "./nowhere"]), 3, "nowhere");
     let bare = Program::new(["eval", "--tasks", "piqa", "-m", "random:pythia-14m"]);
     table.add("a model without tokenizer", bare, 2, "--tokenizer");
+    let code = |more: &[&str]| eval(&[&["--tasks", "humaneval"], more].concat());
+    table.add("programs that nobody runs", code(&[]), 2, "--allow-code-execution");
+    table.add("no Python", code(&["--allow-code-execution", "--python", "./nowhere"]), 3, "no Python interpreter");
+    table.add(
+        "a Python that is none",
+        code(&["--allow-code-execution", "--python", "/bin/true"]),
+        3,
+        "does not run Python",
+    );
+    table.add("a Python for nothing", code(&["--python", "python3"]), 2, "--allow-code-execution");
+    table.add("no time", code(&["--allow-code-execution", "--code-seconds", "0"]), 2, "--code-seconds");
     let cache = table.write("answers.jsonl", "hello\n");
     let own = own(table, "good", "text: '{{text}}'", "{\"text\": \"a\", \"label\": 0}\n");
     table.add("a cache that is none", own.arg("--use-cache").arg(cache), 4, "no file of answers");
