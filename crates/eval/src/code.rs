@@ -15,30 +15,20 @@
 //! The limit that decides is of CPU time, which a busy machine does not shorten. Whatever goes wrong with the runner itself is an
 //! error and no verdict on a program. Held by `crates/gptneo/tests/code/`, which tries to break out.
 
-#[cfg(target_os = "linux")]
-mod calls;
-#[cfg(target_os = "linux")]
-mod child;
-#[cfg(not(target_os = "linux"))]
+// Where system calls can be filtered; elsewhere nothing is run.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))))]
 mod elsewhere;
 mod error;
-#[cfg(target_os = "linux")]
-mod files;
-#[cfg(target_os = "linux")]
-mod interpreter;
 mod limits;
-#[cfg(target_os = "linux")]
-mod process;
-#[cfg(target_os = "linux")]
-mod python;
-#[cfg(target_os = "linux")]
-mod report;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+mod linux;
 
-#[cfg(target_os = "linux")]
-pub use child::confined;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+)))]
 pub use elsewhere::{PythonRunner, confined};
 pub use error::CodeError;
 pub use limits::CodeLimits;
-#[cfg(target_os = "linux")]
-pub use python::PythonRunner;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+pub use linux::{PythonRunner, confined};

@@ -1,7 +1,5 @@
 //! What a program may use.
 
-use std::time::Duration;
-
 /// The most that one program may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeLimits {
@@ -25,25 +23,4 @@ impl CodeLimits {
     pub fn of_seconds(cpu_seconds: u64) -> Self {
         Self { cpu_seconds, wall_seconds: cpu_seconds.saturating_mul(10), memory_bytes: 1 << 30 }
     }
-
-    /// The time by the clock.
-    #[cfg(target_os = "linux")]
-    pub(super) fn wall(self) -> Duration {
-        Duration::from_secs(self.wall_seconds)
-    }
 }
-
-/// Bytes of one file, and of all files in the folder that is thrown away.
-#[cfg(target_os = "linux")]
-pub(super) const FILE_BYTES: u64 = 4 << 20;
-#[cfg(target_os = "linux")]
-pub(super) const FOLDER_BYTES: u64 = 64 << 20;
-/// Files in it.
-#[cfg(target_os = "linux")]
-pub(super) const FOLDER_FILES: usize = 1000;
-/// Open files.
-#[cfg(target_os = "linux")]
-pub(super) const OPEN_FILES: u64 = 64;
-/// Bytes of stack.
-#[cfg(target_os = "linux")]
-pub(super) const STACK_BYTES: u64 = 8 << 20;

@@ -27,8 +27,10 @@ fn a_program_that_waits_ends() {
 
 #[test]
 fn memory_ends() {
-    fails("x = bytearray(1 << 40)", SHORT, "MemoryError");
-    fails("x = []\nwhile True: x.append(bytearray(1 << 24))", SHORT, "MemoryError");
+    // Little of it, so that filling it takes no second.
+    let limits = CodeLimits { memory_bytes: 256 << 20, ..SHORT };
+    fails("x = bytearray(1 << 40)", limits, "MemoryError");
+    fails("x = []\nwhile True: x.append(bytearray(1 << 24))", limits, "MemoryError");
 }
 
 #[test]

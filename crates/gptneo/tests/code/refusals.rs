@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gptneo_eval::CodeRunner;
-use gptneo_eval::code::{CodeError, CodeLimits, PythonRunner};
+use gptneo_eval::code::{CodeLimits, PythonRunner};
 
 use super::{LAUNCHER, python};
 

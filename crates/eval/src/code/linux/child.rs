@@ -14,8 +14,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new
 use serde::{Deserialize, Serialize};
 
 use super::interpreter::Interpreter;
-use super::limits::{FILE_BYTES, OPEN_FILES, STACK_BYTES};
-use super::{calls, files};
+use super::{FILE_BYTES, OPEN_FILES, STACK_BYTES, calls, files};
 
 /// The first argument of a child. Nobody types it.
 pub(super) const ARGUMENT: &str = "__run-python-confined";

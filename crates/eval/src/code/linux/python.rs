@@ -8,16 +8,17 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::child::{ARGUMENT, Order};
 use super::interpreter::Interpreter;
-use super::limits::{FOLDER_BYTES, FOLDER_FILES};
 use super::process::{End, run};
 use super::report::{Report, Said};
-use super::{CodeError, CodeLimits};
+use super::{FOLDER_BYTES, FOLDER_FILES};
+use crate::code::{CodeError, CodeLimits};
 use crate::judges::{CodeRunner, Ran};
 
 /// Runs Python programs, confined.
@@ -77,7 +78,7 @@ impl PythonRunner {
         input.seek(SeekFrom::Start(0)).map_err(&unwritten)?;
         let mut command = Command::new(&self.launcher);
         command.arg(ARGUMENT).arg(order).current_dir(folder.path()).stdin(input);
-        let ended = run(command, self.limits.wall(), &mut || overfull(folder.path()))
+        let ended = run(command, Duration::from_secs(self.limits.wall_seconds), &mut || overfull(folder.path()))
             .map_err(system("a child for a program cannot be run"))?;
         folder.close().map_err(system("a folder cannot be thrown away"))?;
         match Report::read(&ended.said, &token) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::CodeError;
 use super::process::{End, run};
+use crate::code::CodeError;
 
 /// Asks an interpreter about itself. A constant of ours, which is run as any Python is.
 const PROBE: &str = include_str!("probe.py");

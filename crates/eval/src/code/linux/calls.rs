@@ -88,7 +88,7 @@ const FREE: &[i64] = &[
     libc::SYS_getrandom,
 ];
 
-/// Older calls that only this architecture has, and some C libraries use.
+/// Older calls that not every architecture has, and some C libraries use.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[i64] = &[
     libc::SYS_stat,
@@ -108,7 +108,9 @@ const OLDER: &[i64] = &[
     libc::SYS_getrlimit,
     libc::SYS_arch_prctl,
 ];
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+const OLDER: &[i64] = &[libc::SYS_renameat];
+#[cfg(target_arch = "riscv64")]
 const OLDER: &[i64] = &[];
 
 /// What may be asked of an open file: copies and flags, but not who is sent a signal about it.
