@@ -91,7 +91,17 @@ fn definitions(table: &mut Table) {
         let program = own(table, name, more, good);
         table.add(format!("definition: {name}"), program, 4, says);
     }
-    let whole: [(&str, &str, &str); 7] = [
+    let whole: [(&str, &str, &str); 9] = [
+        (
+            "few-answers",
+            "task: mine\ntest_split: t\ndoc_to_text: a\nprocess_results: !function humaneval\nmetric_list: [{metric: pass@10}]\n",
+            "`repeats` of at least 10",
+        ),
+        (
+            "unknown-passes",
+            "task: mine\ntest_split: t\ndoc_to_text: a\nprocess_results: !function humaneval\nmetric_list: [{metric: pass@3}]\n",
+            "known are pass@1",
+        ),
         ("nameless-split", "task: mine\ndoc_to_text: a\ndoc_to_target: b\n", "neither `test_split`"),
         ("no-text", "task: mine\ntest_split: t\ndoc_to_target: b\n", "`doc_to_text` is missing"),
         ("wrong-kind", "task: mine\ntest_split: t\noutput_type: guess\n", "`output_type` is one of"),
