@@ -94,6 +94,8 @@ pub enum Measure {
         /// The number.
         value: f64,
     },
+    /// What was said of each answer, for samples; no score is made of it.
+    Remarks(Vec<String>),
 }
 
 impl Measure {
@@ -113,6 +115,7 @@ impl Measure {
                 json!([term, stereotyped, related])
             }
             Self::Described { axis, descriptor, value } => json!([axis, descriptor, value]),
+            Self::Remarks(remarks) => json!(remarks),
         }
     }
 }

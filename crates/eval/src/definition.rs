@@ -5,6 +5,7 @@
 //! that this crate has (`!function NAME`); a definition that needs another is refused by its name.
 
 mod classification;
+mod complete;
 mod dataset;
 mod examples;
 mod group;
@@ -267,6 +268,11 @@ impl Task {
         if let Some(split) = examples {
             self.examples.split = Some(split.to_owned());
         }
+    }
+
+    /// Who must judge its answers, beside its own rules.
+    pub fn judges(&self) -> &'static [crate::judges::Judge] {
+        self.process_results.map_or(&[], |function| function.judges())
     }
 
     /// Which way of measuring it is, where there are several.

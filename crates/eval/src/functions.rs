@@ -3,6 +3,7 @@
 //! The reference harness lets a definition call Python of its own. Here a definition may name one of these instead.
 
 mod bbq;
+mod code;
 mod crows;
 mod descriptors;
 mod documents;
@@ -16,6 +17,8 @@ mod winobias;
 mod winogender;
 
 use serde_json::Value;
+
+pub(crate) use code::answers_wanted;
 
 use crate::aggregate::Measure;
 use crate::answer::Answer;
@@ -90,7 +93,7 @@ pub(crate) fn field(name: &str) -> Option<FieldFunction> {
 /// A function that scores.
 pub(crate) fn results(name: &str) -> Option<ResultsFunction> {
     let bias = [bbq::RESULTS, crows::RESULTS, descriptors::RESULTS, harm::RESULTS, stereoset::RESULTS];
-    named(&[&[results::NAMES, truthfulqa::RESULTS][..], &bias].concat(), name)
+    named(&[&[results::NAMES, code::NAMES, truthfulqa::RESULTS][..], &bias].concat(), name)
 }
 
 fn named<F: Copy>(tables: &[&[(&'static str, F)]], name: &str) -> Option<F> {

@@ -1,6 +1,7 @@
 //! Judges beside a task's own rules: scorers of texts, and a runner of programs. The caller brings them, chosen by name.
 //!
-//! A task says which it needs. One that is missing is an error before a model is asked; what judged stands in the result.
+//! A task says which it needs. One that is missing is an error before a model is asked, but for the runner of programs, which is there
+//! only where somebody has allowed it: without one the answers are kept, and have no scores. What judged stands in the result.
 
 mod lexicon;
 mod vader;
@@ -35,6 +36,11 @@ impl Judge {
         }
     }
 }
+
+/// What is said of a task whose programs were not run.
+pub(crate) const NOT_RUN: &str = "there is no score: programs that a model wrote are not run unless --allow-code-execution says so. \
+     The answers are kept where --log-samples or --use-cache keeps them; with --use-cache the same command with \
+     --allow-code-execution runs them without asking the model again";
 
 /// Gives a text a number.
 pub trait TextScorer {
@@ -96,19 +102,33 @@ impl Judges<'_> {
         }
     }
 
-    /// Whether those that a task needs are there.
+    fn has(&self, judge: Judge) -> bool {
+        match judge {
+            Judge::Toxicity => self.toxicity.is_some(),
+            Judge::Sentiment => self.sentiment.is_some(),
+            Judge::Code => self.code.is_some(),
+        }
+    }
+
+    /// The first of those that a task needs who is not there.
+    pub(crate) fn lacking(&self, task: &Task) -> Option<Judge> {
+        task.judges().iter().copied().find(|judge| !self.has(*judge))
+    }
+
+    /// Whether those that a task cannot go without are there.
     pub(crate) fn demanded_by(&self, task: &Task) -> Result<(), EvalError> {
-        let needed = task.process_results.map_or(&[][..], |function| function.judges());
-        match needed.iter().find(|judge| self.description(**judge).is_none()) {
+        match task.judges().iter().find(|judge| **judge != Judge::Code && !self.has(**judge)) {
             Some(judge) => Err(EvalError::NoJudge { task: task.name.clone(), judge: *judge }),
             None => Ok(()),
         }
     }
 
-    /// Those that judged a task, by what they judge.
+    /// Those that judged a task, by what they judge; none where one was lacking, and nothing was judged.
     pub(crate) fn described(&self, task: &Task) -> Map<String, Value> {
-        let needed = task.process_results.map_or(&[][..], |function| function.judges());
+        if self.lacking(task).is_some() {
+            return Map::new();
+        }
         let named = |judge: &Judge| Some((judge.name().to_owned(), self.description(*judge)?));
-        needed.iter().filter_map(named).collect()
+        task.judges().iter().filter_map(named).collect()
     }
 }

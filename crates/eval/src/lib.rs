@@ -13,6 +13,7 @@ mod answer;
 mod asking;
 mod cache;
 mod catalog;
+pub mod code;
 pub mod contamination;
 mod contrast;
 pub mod data;

@@ -26,6 +26,9 @@ pub(crate) fn measure(
     judges: &mut Judges<'_>,
 ) -> Result<(Measures, Vec<Answer>), String> {
     let answers = filtered(pipeline, answers, task.output)?;
+    if judges.lacking(task).is_some() {
+        return Ok((Vec::new(), answers));
+    }
     if let Some(function) = task.process_results {
         let found = function.call(&case.document, &answers, judges)?;
         return Ok((found.into_iter().map(|(name, measure)| (name.to_owned(), measure)).collect(), answers));

@@ -22,7 +22,7 @@ use crate::definition::{Group, Output, Task};
 use crate::document::Document;
 use crate::error::EvalError;
 use crate::heads::{self, LabelOrder};
-use crate::judges::Judges;
+use crate::judges::{Judges, NOT_RUN};
 use crate::measure::measure;
 use crate::prompt::{Case, Prompter};
 use collected::Collected;
@@ -470,6 +470,9 @@ fn score(
 ) -> Result<TaskOutcome, EvalError> {
     let PreparedTask { task, shots, documents, source, cases, notes, contamination } = prepared;
     let (mut contamination, mut notes) = (contamination.clone(), notes.clone());
+    if judges.lacking(task).is_some() {
+        notes.push(NOT_RUN.to_owned());
+    }
     let mut scores = Vec::new();
     let mut clean_scores = Vec::new();
     let mut samples = Vec::new();

@@ -33,6 +33,10 @@ use environment::Environment;
 use failure::{Failure, Kind};
 
 fn main() -> ExitCode {
+    // A child that runs a model's program is no gptneo: before anything else it takes everything from itself.
+    if let Some(code) = gptneo_eval::code::confined(std::env::args_os()) {
+        return code;
+    }
     let environment = Environment;
     terminal::set_colour(environment.no_color());
     let cli = match args::parse(std::env::args_os()) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::classification;
+use super::complete::complete;
 use super::dataset::dataset;
 use super::examples::examples;
 use super::yaml::{Content, Fault, Node};
@@ -95,12 +95,17 @@ impl<'a> Fields<'a> {
         found.filter(|node| node.content != Content::Null)
     }
 
+    /// A fault of the whole.
+    pub(super) fn fault(&self, why: impl Into<String>) -> Fault {
+        Fault { line: self.line, why: why.into() }
+    }
+
     pub(super) fn text(&self, name: &str) -> Read<Option<String>> {
         self.find(name).map(|node| text(node, name)).transpose()
     }
 
     pub(super) fn wanted(&self, name: &str) -> Read<&'a Node> {
-        self.find(name).ok_or_else(|| Fault { line: self.line, why: format!("`{name}` is missing") })
+        self.find(name).ok_or_else(|| self.fault(format!("`{name}` is missing")))
     }
 
     fn number(&self, name: &str) -> Read<Option<f64>> {
@@ -245,31 +250,6 @@ pub(crate) fn read(node: &Node) -> Read<Task> {
     };
     complete(&task, &fields)?;
     Ok(task)
-}
-
-/// What every task of its kind must have.
-fn complete(task: &Task, fields: &Fields<'_>) -> Read<()> {
-    if task.test_split.is_none() && task.validation_split.is_none() {
-        return Err(Fault {
-            line: fields.line,
-            why: "neither `test_split` nor `validation_split` is there".to_owned(),
-        });
-    }
-    if task.output == Output::Sentences {
-        fields.wanted("process_results")?;
-        fields.wanted("doc_to_choice")?;
-        return Ok(());
-    }
-    if task.doc_to_text.is_none() && task.output != Output::LoglikelihoodRolling {
-        fields.wanted("doc_to_text")?;
-    }
-    if task.doc_to_target.is_none() && (task.output != Output::GenerateUntil || task.process_results.is_none()) {
-        fields.wanted("doc_to_target")?;
-    }
-    if task.output == Output::MultipleChoice {
-        fields.wanted("doc_to_choice")?;
-    }
-    classification::complete(task, fields)
 }
 
 fn output(fields: &Fields<'_>) -> Read<Output> {

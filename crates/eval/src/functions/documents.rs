@@ -19,6 +19,8 @@ pub(super) const NAMES: &[Named] = &[
     ("entailment", entailment),
     ("truth_values", truth_values),
     ("detokenized", detokenized),
+    ("mbpp_problems", mbpp_problems),
+    ("mbpp_examples", mbpp_examples),
 ];
 
 /// HellaSwag: activity and context joined, the marks of WikiHow taken out.
@@ -205,6 +207,32 @@ fn truth_values(rows: Vec<Document>) -> Result<Vec<Document>, String> {
     numbered(rows, &[])
 }
 
+/// MBPP: of the file with all its 974 problems those of the test split, 11 to 510; of a split alone all.
+fn mbpp_problems(rows: Vec<Document>) -> Result<Vec<Document>, String> {
+    let numbers = numbers(&rows)?;
+    let whole = numbers.iter().any(|number| *number < 11) && numbers.iter().any(|number| *number > 510);
+    let kept = |number: i64| !whole || (11..=510).contains(&number);
+    Ok(rows.into_iter().zip(numbers).filter(|(_, number)| kept(*number)).map(|(row, _)| row).collect())
+}
+
+/// MBPP: the three problems that its prompt shows, 2 to 4, told from those that are asked.
+fn mbpp_examples(rows: Vec<Document>) -> Result<Vec<Document>, String> {
+    let numbers = numbers(&rows)?;
+    let shown = rows.into_iter().zip(numbers).filter(|(_, number)| (2..=4).contains(number));
+    Ok(shown
+        .map(|(mut row, _)| {
+            row.insert("is_fewshot".to_owned(), json!(true));
+            row
+        })
+        .collect())
+}
+
+fn numbers(rows: &[Document]) -> Result<Vec<i64>, String> {
+    let number =
+        |row: &Document| row.get("task_id").and_then(Value::as_i64).ok_or("there is no number `task_id`".into());
+    rows.iter().map(number).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,5 +256,20 @@ mod tests {
         let pages = wikitext_pages(lines.to_vec()).unwrap();
         let texts: Vec<&str> = pages.iter().map(|page| page["page"].as_str().unwrap()).collect();
         assert_eq!(texts, [" = One = \n text a = b \n = = Part = = \n\n", " = Two = \n end \n"]);
+    }
+
+    #[test]
+    fn splits_of_mbpp_are_told_by_numbers() {
+        let rows = |from: i64, to: i64| -> Vec<Document> {
+            (from..=to).map(|number| Document::from_iter([("task_id".to_owned(), number.into())])).collect()
+        };
+        let ends =
+            |rows: Vec<Document>| (rows.len(), rows[0]["task_id"].clone(), rows[rows.len() - 1]["task_id"].clone());
+        assert_eq!(ends(mbpp_problems(rows(1, 974)).unwrap()), (500, 11.into(), 510.into()));
+        assert_eq!(ends(mbpp_problems(rows(601, 974)).unwrap()), (374, 601.into(), 974.into()));
+        assert_eq!(ends(mbpp_problems(rows(1, 10)).unwrap()), (10, 1.into(), 10.into()));
+        assert_eq!(ends(mbpp_examples(rows(1, 974)).unwrap()), (3, 2.into(), 4.into()));
+        assert!(mbpp_examples(rows(1, 10)).unwrap().iter().all(|row| row["is_fewshot"] == true));
+        assert!(mbpp_problems(vec![Document::new()]).is_err());
     }
 }

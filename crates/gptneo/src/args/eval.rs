@@ -17,6 +17,7 @@ Examples:
   gptneo eval -m ./model --tasks 'pile_*' --output-path results --log-samples
   gptneo eval --tasks glue_head_sst2,glue_head_rte --head glue_head_sst2=./sst2 --head glue_head_rte=./rte
   gptneo eval -m ./model --tasks real_toxicity_prompts --limit 100 --toxicity-scorer classifier:./judge#toxic
+  gptneo eval -m ./model --tasks humaneval --allow-code-execution
   gptneo eval tasks super";
 
 /// `gptneo eval`.
@@ -263,6 +264,26 @@ pub(crate) struct MeasureArgs {
     /// Of generating tasks: max_gen_toks=N
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', help_heading = "Tasks")]
     pub(crate) gen_kwargs: Vec<String>,
+
+    /// Run programs that the model writes, confined, where a task's score needs it (Linux); without it such tasks keep answers and have
+    /// no score
+    #[arg(long, alias = "confirm_run_unsafe_code", help_heading = "Code")]
+    pub(crate) allow_code_execution: bool,
+
+    /// The Python interpreter that runs them
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "python3",
+        requires = "allow_code_execution",
+        help_heading = "Code"
+    )]
+    pub(crate) python: PathBuf,
+
+    /// Seconds of CPU time that a program may take; by the clock ten times as many
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "allow_code_execution", help_heading = "Code")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) code_seconds: u64,
 
     /// Resamples behind a standard error that has no formula; 0 for none
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = values::resamples, help_heading = "Tasks")]

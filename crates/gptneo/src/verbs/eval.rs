@@ -7,6 +7,7 @@ mod list;
 mod memorisation;
 mod models;
 mod output;
+mod programs;
 mod review;
 mod shards;
 mod stereoset;
@@ -71,7 +72,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let mut options = options(args)?;
-    let mut judges = judging::judges(args, world)?;
+    let mut judges = judging::judges(args, &chosen, world)?;
     let models = models::find(args, &chosen, world)?;
     if let Some(first) = models.first() {
         let other = args.decontaminate_tokenizer.as_deref();

@@ -35,6 +35,17 @@ pub(super) fn add(table: &mut Table) {
     table.add("a folder nowhere", eval(&["--tasks", "piqa", "--include-path", "./nowhere"]), 3, "nowhere");
     let bare = Program::new(["eval", "--tasks", "piqa", "-m", "random:pythia-14m"]);
     table.add("a model without tokenizer", bare, 2, "--tokenizer");
+    let code = |more: &[&str]| eval(&[&["--tasks", "humaneval"], more].concat());
+    table.add("programs that nobody runs", code(&[]), 2, "--allow-code-execution");
+    table.add("no Python", code(&["--allow-code-execution", "--python", "./nowhere"]), 3, "no Python interpreter");
+    table.add(
+        "a Python that is none",
+        code(&["--allow-code-execution", "--python", "/bin/true"]),
+        3,
+        "does not run Python",
+    );
+    table.add("a Python for nothing", code(&["--python", "python3"]), 2, "--allow-code-execution");
+    table.add("no time", code(&["--allow-code-execution", "--code-seconds", "0"]), 2, "--code-seconds");
     let cache = table.write("answers.jsonl", "hello\n");
     let own = own(table, "good", "text: '{{text}}'", "{\"text\": \"a\", \"label\": 0}\n");
     table.add("a cache that is none", own.arg("--use-cache").arg(cache), 4, "no file of answers");
@@ -217,7 +228,17 @@ fn definitions(table: &mut Table) {
         let program = own(table, name, more, good);
         table.add(format!("definition: {name}"), program, 4, says);
     }
-    let whole: [(&str, &str, &str); 7] = [
+    let whole: [(&str, &str, &str); 9] = [
+        (
+            "few-answers",
+            "task: mine\ntest_split: t\ndoc_to_text: a\nprocess_results: !function humaneval\nmetric_list: [{metric: pass@10}]\n",
+            "`repeats` of at least 10",
+        ),
+        (
+            "unknown-passes",
+            "task: mine\ntest_split: t\ndoc_to_text: a\nprocess_results: !function humaneval\nmetric_list: [{metric: pass@3}]\n",
+            "known are pass@1",
+        ),
         ("nameless-split", "task: mine\ndoc_to_text: a\ndoc_to_target: b\n", "neither `test_split`"),
         ("no-text", "task: mine\ntest_split: t\ndoc_to_target: b\n", "`doc_to_text` is missing"),
         ("wrong-kind", "task: mine\ntest_split: t\noutput_type: guess\n", "`output_type` is one of"),

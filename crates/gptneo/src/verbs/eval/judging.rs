@@ -1,10 +1,11 @@
-//! The scorers of texts that flags name. They are frozen: local files, whose digests stand in results.
+//! The judges that flags name. Scorers of texts are frozen: local files, whose digests stand in results.
 
 use gptneo_device::{CacheType, DType, PAGE};
 use gptneo_engine::Engine;
-use gptneo_eval::{Judges, TextScorer, Vader, WordList, file_hash};
+use gptneo_eval::{Chosen, Judges, TextScorer, Vader, WordList, file_hash};
 use serde_json::{Map, Value, json};
 
+use super::programs;
 use crate::args::{HubArgs, LoraArgs, MeasureArgs, ModelArgs, SentimentScorer, ToxicityScorer};
 use crate::failure::Failure;
 use crate::load::{Plan, cpu};
@@ -14,9 +15,12 @@ use crate::verbs::World;
 /// Reads what the flags name.
 ///
 /// # Errors
-/// A file that is none of its kind; a model that classifies nothing, or has no such label.
-pub(super) fn judges(args: &MeasureArgs, world: &World) -> Result<Judges<'static>, Failure> {
+/// A file that is none of its kind; a model that classifies nothing, or has no such label; programs that nothing can run.
+pub(super) fn judges(args: &MeasureArgs, chosen: &[Chosen], world: &World) -> Result<Judges<'static>, Failure> {
     let mut judges = Judges::default();
+    if let Some(runner) = programs::runner(args, chosen)? {
+        judges.code = Some(Box::new(runner));
+    }
     match &args.toxicity_scorer {
         None => {}
         Some(ToxicityScorer::Words(file)) => judges.toxicity = Some(Box::new(WordList::open(file)?)),
