@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::classification;
 use super::complete::complete;
 use super::dataset::dataset;
 use super::examples::examples;
@@ -93,11 +94,6 @@ impl<'a> Fields<'a> {
     pub(super) fn find(&self, name: &str) -> Option<&'a Node> {
         let found = self.fields.iter().find(|(known, _)| known == name).map(|(_, node)| node);
         found.filter(|node| node.content != Content::Null)
-    }
-
-    /// A fault of the whole.
-    pub(super) fn fault(&self, why: impl Into<String>) -> Fault {
-        Fault { line: self.line, why: why.into() }
     }
 
     pub(super) fn text(&self, name: &str) -> Read<Option<String>> {
