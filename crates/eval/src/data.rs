@@ -39,7 +39,7 @@ mod layout;
 mod library;
 mod limits;
 mod local;
-mod moment;
+pub(crate) mod moment;
 mod names;
 mod parquet;
 mod reading;

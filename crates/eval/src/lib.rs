@@ -1,7 +1,8 @@
 //! Measures language models as the field does: tasks by the reference harness's definitions, scores with their standard errors.
 //!
 //! A [`Catalog`] knows the tasks, those that ship here and the user's own; [`evaluate`] puts them to a [`Subject`], a model
-//! behind an engine, with documents from a [`data::Library`]; [`results()`] writes what was found in the harness's form.
+//! behind an engine, with documents from a [`data::Library`]; [`results()`] writes what was found in the harness's form. Of that a [`Page`]
+//! is made for people; [`Saved`] reads it back, and a [`Comparison`] sets two of them beside each other.
 //!
 //! What is measured is said: the split, its files and their digest, the precision of the model, examples, seeds, counts and standard errors
 //! stand in every result. Nothing is skipped: a set that is missing, a document that does not fit, a function that is
@@ -13,6 +14,7 @@ mod answer;
 mod asking;
 mod cache;
 mod catalog;
+mod compare;
 pub mod data;
 mod definition;
 mod document;
@@ -21,27 +23,34 @@ mod functions;
 mod judges;
 mod measure;
 mod mersenne;
+mod page;
 mod prompt;
+mod published;
 mod python;
 mod results;
 pub mod review;
 mod run;
+mod saved;
 pub mod similarity;
 mod template;
 
 pub use aggregate::Measure;
 pub use asking::{Subject, Watch};
 pub use catalog::{Catalog, Chosen};
+pub use compare::{Basis, COMPARISON_RESAMPLES, Compared, Comparison, Paired, Side, Unpaired};
 pub use definition::{Group, Output, Task};
 pub use document::Document;
 pub use error::EvalError;
 pub use judges::{CodeRunner, Judge, Judges, Ran, TextScorer};
 pub use mersenne::Mersenne;
+pub use page::Page;
+pub use published::{Published, PublishedModel, PublishedScore, Unmeasured, Verdict};
 pub use python::json_dumps;
 pub use results::{About, file_name, results, samples};
 pub use run::{
     Answers, Asked, GroupOutcome, Limit, Options, Outcome, Sample, Score, Source, TaskOutcome, evaluate, requests,
 };
+pub use saved::{Saved, SavedScore};
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {

@@ -18,8 +18,8 @@ mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
-    EvalArgs, EvalVerb, JudgeReviewArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportReviewArgs, ReviewArgs,
-    ReviewVerb, TasksArgs,
+    CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportEvalArgs,
+    ReportReviewArgs, ReviewArgs, ReviewVerb, TasksArgs,
 };
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};

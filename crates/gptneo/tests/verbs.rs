@@ -10,6 +10,8 @@ mod classifiers;
 mod data;
 #[path = "verbs/evaluate.rs"]
 mod evaluate;
+#[path = "verbs/evaluated.rs"]
+mod evaluated;
 #[path = "verbs/files.rs"]
 mod files;
 #[path = "verbs/front.rs"]

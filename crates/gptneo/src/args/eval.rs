@@ -1,5 +1,7 @@
 //! Flags of `gptneo eval`.
 
+mod left;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,12 +9,16 @@ use gptneo_eval::Limit;
 
 use super::model::{HubArgs, MachineArgs, ModelArgs};
 use super::values;
+pub(crate) use left::{CompareEvalArgs, ReportEvalArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   gptneo eval -m EleutherAI/gpt-neo-125m --tasks lambada_openai,hellaswag
   gptneo eval -m ./model --tasks arc_easy --num-fewshot 5 --limit 200 --data ./data
   gptneo eval -m ./model --tasks 'pile_*' --output-path results --log-samples
+  gptneo eval -m EleutherAI/pythia-70m --tasks lambada_openai,piqa --published
+  gptneo eval report results/model/results_2026-11-28T14-00-00.json -o page.html
+  gptneo eval compare results/small results/large
   gptneo eval tasks super";
 
 /// `gptneo eval`.
@@ -32,6 +38,10 @@ pub(crate) struct EvalArgs {
 pub(crate) enum EvalVerb {
     /// The tasks, groups and tags there are
     Tasks(TasksArgs),
+    /// Make the page of an evaluation again, from the files that it left
+    Report(ReportEvalArgs),
+    /// Which differences between two evaluations are more than chance
+    Compare(CompareEvalArgs),
     /// People judge what models wrote, side by side and blind
     Review(ReviewArgs),
 }
@@ -200,6 +210,14 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = values::resamples, help_heading = "Tasks")]
     pub(crate) bootstrap_iters: usize,
 
+    /// Set the scores that its makers have published of the model beside ours
+    #[arg(long, help_heading = "Tasks")]
+    pub(crate) published: bool,
+
+    /// The same, of the model with this name [default: what -m names]
+    #[arg(long, value_name = "ID", help_heading = "Tasks")]
+    pub(crate) published_as: Option<String>,
+
     /// Keep answers in this file, and go on from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) use_cache: Option<PathBuf>,
@@ -211,6 +229,14 @@ pub(crate) struct MeasureArgs {
     /// Also write every document with its requests, answers and measures
     #[arg(long, requires = "output_path", help_heading = "Output")]
     pub(crate) log_samples: bool,
+
+    /// The store of runs to record this in [default: the one that `gptneo runs` reads]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Do not record this in a store
+    #[arg(long, conflicts_with = "store", help_heading = "Output")]
+    pub(crate) no_store: bool,
 
     /// Print the results as one JSON object
     #[arg(long, help_heading = "Output")]

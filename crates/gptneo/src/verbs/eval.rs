@@ -1,16 +1,22 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod compare;
 mod list;
 mod output;
+mod recording;
+mod report;
 mod review;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_device::DType;
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Judges, Options, Subject, Watch, evaluate};
+use gptneo_eval::{
+    About, Answers, Catalog, Chosen, EvalError, Judges, Options, PublishedModel, Subject, Watch, evaluate,
+};
 use gptneo_hub::PullOptions;
 use gptneo_model::Spec;
+use gptneo_runs::State;
 use gptneo_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
@@ -33,6 +39,8 @@ const ROOM: usize = 4096;
 pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
+        Some(EvalVerb::Report(args)) => report::run(args),
+        Some(EvalVerb::Compare(args)) => compare::run(args),
         Some(EvalVerb::Review(args)) => review::run(args),
         None => measure(&args.measure, world),
     }
@@ -60,6 +68,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let options = options(args)?;
+    let published = published(args)?;
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     opened.language_model()?;
     let tokenizer = tokenizer(args, &opened)?;
@@ -85,10 +94,14 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     };
     let mut subject = Subject { engine: &mut engine, adapter: lora::name(&args.model.lora).map(str::to_owned) };
     let mut judges = Judges::default();
+    let mut recording = recording::begin(args, &opened, details(&opened, &spec, args), settings(args, &options), world);
     let _heeded = world.interrupt.heed();
     let mut bar = Bar { bar: Progress::new("evaluating", 0, Unit::Requests), interrupt: &world.interrupt };
-    let outcome = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar)?;
+    let evaluated = evaluate(chosen, &library, &mut subject, &options, answers, &mut judges, &mut bar);
     drop(bar);
+    let outcome = evaluated.inspect_err(|error| {
+        recording.finish(if matches!(error, EvalError::Interrupted) { State::Stopped } else { State::Failed });
+    })?;
     let about = About {
         model: opened.name.clone(),
         model_details: details(&opened, &spec, args),
@@ -98,7 +111,23 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         seconds: clock.elapsed().as_secs_f64(),
         tokenizer: marks(&spec, engine.tokenizer()),
     };
-    output::tell(args, &outcome, &about)
+    let found = output::results(&outcome, &about, published.as_ref());
+    let written = output::write(args, &outcome, &about, &found);
+    recording.tell(&outcome, written.as_deref().unwrap_or_default());
+    recording.finish(State::Finished);
+    written?;
+    output::tell(args, &outcome, &about, &found)
+}
+
+/// Whose published scores are set beside ours.
+fn published(args: &MeasureArgs) -> Result<Option<PublishedModel>, Failure> {
+    let named = args.model.model.as_deref().filter(|_| args.published);
+    match args.published_as.as_deref().or(named) {
+        Some(id) => Ok(Some(PublishedModel::named(id)?)),
+        None if args.published => Err(Failure::usage("--published needs a model of which something is published")
+            .hint("-m with its name at the hub, or --published-as with it")),
+        None => Ok(None),
+    }
 }
 
 fn options(args: &MeasureArgs) -> Result<Options, Failure> {
