@@ -168,7 +168,7 @@ fn differing(both: [&Saved; 2], task: &str) -> Vec<String> {
     };
     let facts = [
         ("versions", &[][..], "the definition's version"),
-        ("n-shot", &[][..], "examples"),
+        ("n-shot", &[][..], "the number of examples"),
         ("dataset", &["split"][..], "the split"),
         ("dataset", &["sha256"][..], "the SHA-256 of the data"),
     ];

@@ -15,9 +15,9 @@ use crate::error::EvalError;
 use crate::results::file_name;
 
 /// Bytes of a results file.
-const LONGEST_RESULTS: u64 = 256 << 20;
+const LONGEST_RESULTS: u64 = 32 << 20;
 /// Bytes of one line of samples: each holds a whole document.
-const LONGEST_LINE: u64 = 64 << 20;
+const LONGEST_LINE: u64 = 32 << 20;
 /// Files of a folder that are looked at.
 const MOST_FILES: usize = 100_000;
 

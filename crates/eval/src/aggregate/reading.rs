@@ -73,8 +73,15 @@ fn weighted(json: &Value) -> Option<Measure> {
 
 fn distribution(json: &Value) -> Option<Measure> {
     let [gold, probabilities] = two(json)?;
-    let items = probabilities.as_array().filter(|items| items.len() <= MOST_CHOICES)?;
-    let probabilities: Vec<f64> = items.iter().map(Value::as_f64).collect::<Option<_>>()?;
+    let probabilities: Vec<f64> = match probabilities {
+        Value::Array(items) if items.len() <= MOST_CHOICES => items.iter().map(Value::as_f64).collect::<Option<_>>()?,
+        // The harness writes an array of numpy as numpy prints it.
+        Value::String(printed) => {
+            let inner = printed.strip_prefix('[')?.strip_suffix(']')?;
+            inner.split_whitespace().map(|number| number.parse().ok()).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
     let gold = usize::try_from(whole(gold)?).ok().filter(|&gold| gold < probabilities.len())?;
     Some(Measure::Distribution { gold, probabilities })
 }
@@ -152,6 +159,8 @@ mod tests {
         check(Aggregation::WeightedPerplexity, json!([-9.5, 4]), Measure::Weighted { sum: -9.5, weight: 4.0 });
         check(Aggregation::F1, json!([1.0, 0]), Measure::Labels { gold: 1, predicted: 0 });
         check(Aggregation::AllParts, json!([[1, 2], false]), Measure::Part { question: (1, 2), right: false });
+        let chances = Measure::Distribution { gold: 1, probabilities: vec![0.25, 0.75] };
+        check(Aggregation::Brier, json!([1, "[0.25 0.75]"]), chances);
         let texts = Measure::Texts { references: vec!["a".into()], hypothesis: "b".into() };
         check(Aggregation::Chrf, json!(["a", ["b"]]), texts);
         assert!(matches!(Measure::read(&Value::Null, Aggregation::NanMean), Ok(Measure::Number(n)) if n.is_nan()));
@@ -182,6 +191,7 @@ mod tests {
         bad(Aggregation::F1, json!([1e300, 1]));
         bad(Aggregation::Brier, json!([2, [0.5, 0.5]]));
         bad(Aggregation::Brier, json!([-1, [0.5, 0.5]]));
+        bad(Aggregation::Brier, json!([0, "[0.5 ... 0.1]"]));
         bad(Aggregation::AllParts, json!([[1, 2], 0.5]));
         bad(Aggregation::Bleu, json!([[], "a"]));
     }

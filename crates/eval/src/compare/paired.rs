@@ -26,7 +26,7 @@ pub struct Paired {
     pub p: f64,
     /// What was paired: documents, or questions where several documents are parts of one.
     pub count: usize,
-    /// In how many B is better.
+    /// In how many B is better; more counts as better where that is not known.
     pub wins: usize,
     /// In how many neither is.
     pub ties: usize,

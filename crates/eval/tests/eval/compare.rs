@@ -156,7 +156,11 @@ fn without_samples_errors_are_put_together() {
     assert!((one.interval.unwrap()[0] - 0.002_001_800_772_997_3).abs() < 1e-9, "{one:?}");
     assert!(one.why.contains("no samples of A and B"), "{}", one.why);
     assert_eq!((found.only_a.as_slice(), found.only_b.len()), (&["only".to_owned()][..], 0));
-    assert!(found.notes.iter().any(|note| note == "task: examples is not the same: 0 and 5"), "{:?}", found.notes);
+    assert!(
+        found.notes.iter().any(|note| note == "task: the number of examples is not the same: 0 and 5"),
+        "{:?}",
+        found.notes
+    );
 }
 
 #[test]
