@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::error::EvalError;
 use crate::saved::{Saved, SavedScore, aggregation};
 use normal::two_sided;
-pub use paired::Paired;
+pub use paired::{McNemar, Paired};
 pub(crate) use paired::{Z95, percentile};
 use pairing::Samples;
 

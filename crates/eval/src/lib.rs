@@ -37,7 +37,7 @@ mod template;
 pub use aggregate::Measure;
 pub use asking::{Subject, Watch};
 pub use catalog::{Catalog, Chosen};
-pub use compare::{Basis, COMPARISON_RESAMPLES, Compared, Comparison, Paired, Side, Unpaired};
+pub use compare::{Basis, COMPARISON_RESAMPLES, Compared, Comparison, McNemar, Paired, Side, Unpaired};
 pub use definition::{Group, Output, Task};
 pub use document::Document;
 pub use error::EvalError;

@@ -85,7 +85,7 @@ fn it_lands_in_the_store_of_runs() {
     let home = world.path("home");
     let out = world.path("out");
     let with_home = |program: Program| program.env("GPTNEO_HOME", home.as_os_str());
-    with_home(world.eval("endings,whole").arg("-c").arg("30").arg("-o").arg(&out)).run().json();
+    with_home(world.eval("endings,whole").arg("-c").arg("12").arg("-o").arg(&out)).run().json();
     let listed = with_home(Program::new(["runs", "list", "--json"])).run().json();
     let run = &listed["runs"][0];
     assert_eq!(
@@ -104,14 +104,14 @@ fn it_lands_in_the_store_of_runs() {
     assert_eq!((&settings["model"], &settings["tasks"]), (&"pocket".into(), &"endings,whole".into()));
     assert_eq!(settings["data.endings.sha256"].as_str().unwrap().len(), 64);
     assert!(shown["artifacts"].as_array().unwrap().iter().any(|file| file["name"] == "report"), "{shown}");
-    assert!(shown["messages"][0]["body"].as_str().unwrap().contains("context of 30 tokens"), "{shown}");
+    assert!(shown["messages"][0]["body"].as_str().unwrap().contains("context of 12 tokens"), "{shown}");
     let text = with_home(Program::new(["runs", "list"])).run();
-    assert!(text.text().contains("endings/acc") && text.text().contains("3 more"), "{}", text.text());
+    assert!(text.text().contains("endings/acc") && text.text().contains("4 more"), "{}", text.text());
     let page = with_home(Program::new(["runs", "show", "eval-pocket"])).run();
     assert!(page.text().contains("bits_per_byte") && page.text().contains("±"), "{}", page.text());
 
     with_home(world.eval("endings").arg("--no-store")).run().json();
-    with_home(world.eval("endings").arg("-c").arg("9").arg("--quant").arg("f32")).run().json();
+    with_home(world.eval("endings").arg("--quant").arg("f32")).run().json();
     // A store that is none is said, and the evaluation goes on.
     let bad = world.path("bad.sqlite");
     fs::write(&bad, "x".repeat(5_000)).unwrap();

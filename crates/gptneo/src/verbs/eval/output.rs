@@ -37,14 +37,11 @@ pub(super) fn write(
     let folder = folder.join(file_name(&about.model));
     fs::create_dir_all(&folder).map_err(|error| Failure::io("cannot make", &folder, &error))?;
     let stamp = stamp(about.began);
-    let mut written = Vec::new();
-    let mut one = |what: &'static str, name: String, fill: &mut Fill<'_>| {
-        let path = folder.join(name);
-        write_whole(&path, fill)?;
-        written.push(Written { what, path });
-        Ok::<(), Failure>(())
-    };
-    one("results", format!("results_{stamp}.json"), &mut |out| {
+    let mut written = vec![
+        Written { what: "results", path: folder.join(format!("results_{stamp}.json")) },
+        Written { what: "report", path: folder.join(format!("report_{stamp}.html")) },
+    ];
+    write_whole(&written[0].path, &mut |out| {
         serde_json::to_writer_pretty(&mut *out, found)?;
         out.write_all(b"\n")
     })?;
@@ -54,11 +51,11 @@ pub(super) fn write(
             page.take(task.task.name(), sample.as_object().expect("a sample is an object"));
         }
     }
-    one("report", format!("report_{stamp}.html"), &mut |out| out.write_all(page.html().as_bytes()))?;
+    write_whole(&written[1].path, &mut |out| out.write_all(page.html().as_bytes()))?;
     for task in outcome.tasks.iter().filter(|_| args.log_samples) {
-        one("samples", format!("samples_{}_{stamp}.jsonl", file_name(task.task.name())), &mut |out| {
-            samples(task).try_for_each(|sample| writeln!(out, "{sample}"))
-        })?;
+        let path = folder.join(format!("samples_{}_{stamp}.jsonl", file_name(task.task.name())));
+        write_whole(&path, &mut |out| samples(task).try_for_each(|sample| writeln!(out, "{sample}")))?;
+        written.push(Written { what: "samples", path });
     }
     for file in written.iter().filter(|file| file.what != "samples") {
         terminal::say(&format!("{}", file.path.display()));
