@@ -38,6 +38,8 @@ impl Across<'_> {
     fn at(&self, place: f64) -> String {
         let (low, high) = self.range;
         let share = ((place - low) / (high - low)).clamp(0.0, 1.0);
+        // A range that is wider than any number has no places.
+        let share = if share.is_nan() { 0.5 } else { share };
         format!("{:.2}%", 3.0 + 94.0 * share)
     }
 
@@ -57,7 +59,8 @@ pub(super) fn intervals(html: &mut Html, title: &str, dots: &[Dot], log: bool, b
     let axis = Axis { label: String::new(), log };
     let held = |value: f64| bounds.map_or(value, |(low, high)| value.clamp(low, high));
     let ends = |dot: &Dot| dot.interval.unwrap_or([dot.value, dot.value]).map(held);
-    let all = dots.iter().flat_map(|dot| ends(dot).into_iter().chain(dot.published.iter().copied()));
+    let all =
+        dots.iter().flat_map(|dot| ends(dot).into_iter().chain([held(dot.value)]).chain(dot.published.iter().copied()));
     let (low, high) = axis.range(all.collect::<Vec<_>>().into_iter(), 0.06);
     let range = bounds.map_or((low, high), |(least, most)| (low.max(axis.place(least)), high.min(axis.place(most))));
     let across = Across { axis: &axis, range: if range.0 < range.1 { range } else { (low, high) } };

