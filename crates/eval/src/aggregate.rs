@@ -9,6 +9,8 @@ mod correlation;
 mod descriptors;
 mod labels;
 mod mann_whitney;
+mod reading;
+mod statistic;
 mod stereoset;
 mod stereotypes;
 
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::similarity::{Bleu, BleuOptions, Chrf, ChrfVariant, CorpusMetric, Ter};
 use bootstrap::bootstrap;
+pub(crate) use bootstrap::resampled;
 use correlation::{pearson, ranks};
 use descriptors::Pairs;
 use labels::{Confusion, f1, macro_f1, matthews};
@@ -429,13 +432,17 @@ fn terms(measures: &[Measure]) -> Option<Terms> {
 }
 
 fn weighted(measures: &[Measure]) -> Option<f64> {
-    let (mut all, mut over) = (0.0, 0.0);
-    for measure in measures {
-        let Measure::Weighted { sum, weight } = measure else { return None };
-        all += sum;
-        over += weight;
-    }
+    let (all, over) = weights(measures)?.into_iter().fold((0.0, 0.0), |(s, w), (sum, weight)| (s + sum, w + weight));
     (over > 0.0).then(|| all / over)
+}
+
+/// Sums, and what they are over.
+fn weights(measures: &[Measure]) -> Option<Vec<(f64, f64)>> {
+    let weight = |measure: &Measure| match measure {
+        Measure::Weighted { sum, weight } => Some((*sum, *weight)),
+        _ => None,
+    };
+    measures.iter().map(weight).collect()
 }
 
 fn pairs(measures: &[Measure]) -> Option<Vec<(i64, i64)>> {
@@ -460,13 +467,18 @@ fn drawn(numbers: &[f64], places: &[u32]) -> Vec<f64> {
 }
 
 fn brier(measures: &[Measure]) -> Option<f64> {
+    Some(mean(&brier_distances(measures)?))
+}
+
+/// Of each document how far its probabilities are from certainty of what is right, squared.
+fn brier_distances(measures: &[Measure]) -> Option<Vec<f64>> {
     let mut found = Vec::with_capacity(measures.len());
     for measure in measures {
         let Measure::Distribution { gold, probabilities } = measure else { return None };
         let distance = |(at, p): (usize, &f64)| (p - f64::from(u8::from(at == *gold))).powi(2);
         found.push(probabilities.iter().enumerate().map(distance).sum());
     }
-    Some(mean(&found))
+    Some(found)
 }
 
 /// 1 for each question whose parts are all right, in the order in which they first appear.

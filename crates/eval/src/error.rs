@@ -164,6 +164,14 @@ pub enum EvalError {
         /// What is wrong.
         why: String,
     },
+    /// A model of which nothing published is known.
+    #[error("no published scores of `{id}` are known here; there are some of {}", known.join(", "))]
+    NotPublished {
+        /// Which.
+        id: String,
+        /// Those of which some are.
+        known: Vec<&'static str>,
+    },
     /// A file.
     #[error("{}: {why}", path.display())]
     Io {

@@ -1,7 +1,8 @@
 //! Measures language models as the field does: tasks by the reference harness's definitions, scores with their standard errors.
 //!
 //! A [`Catalog`] knows the tasks, those that ship here and the user's own; [`evaluate`] puts them to a [`Subject`], a model
-//! behind an engine, with documents from a [`data::Library`]; [`results()`] writes what was found in the harness's form.
+//! behind an engine, with documents from a [`data::Library`]; [`results()`] writes what was found in the harness's form. Of that a [`Page`]
+//! is made for people; [`Saved`] reads it back, and a [`Comparison`] sets two of them beside each other.
 //!
 //! What is measured is said: the split, its files and their digest, the precision of the model, examples, seeds, counts and standard errors
 //! stand in every result. Nothing is skipped: a set that is missing, a document that does not fit, a function that is
@@ -14,6 +15,7 @@ mod asking;
 mod cache;
 mod catalog;
 pub mod code;
+mod compare;
 pub mod contamination;
 mod contrast;
 pub mod data;
@@ -27,11 +29,14 @@ mod lines;
 mod measure;
 pub mod memorisation;
 mod mersenne;
+mod page;
 mod prompt;
+mod published;
 mod python;
 mod results;
 pub mod review;
 mod run;
+mod saved;
 mod sequences;
 mod shards;
 pub mod similarity;
@@ -41,6 +46,7 @@ mod template;
 pub use aggregate::{Measure, Triple};
 pub use asking::{Subject, Watch};
 pub use catalog::{Catalog, Chosen};
+pub use compare::{Basis, COMPARISON_RESAMPLES, Compared, Comparison, McNemar, Paired, Side, Unpaired};
 pub use definition::{Group, Output, Task};
 pub use document::Document;
 pub use error::EvalError;
@@ -48,12 +54,15 @@ pub use heads::fits;
 pub use judges::{CodeRunner, Judge, Judges, Ran, TextScorer, Vader, WordList};
 pub use lines::training_lines;
 pub use mersenne::Mersenne;
+pub use page::Page;
+pub use published::{Published, PublishedModel, PublishedScore, Unmeasured, Verdict};
 pub use python::json_dumps;
 pub use results::{About, file_name, results, samples};
 pub use run::{
     Answers, Asked, GroupOutcome, Limit, Options, Outcome, Prepared, Sample, Score, Source, TaskOutcome, evaluate,
     prepare, requests,
 };
+pub use saved::{Saved, SavedScore};
 
 pub use shards::{Shards, Whereabouts};
 

@@ -76,6 +76,18 @@ fn words(text: &str) -> usize {
     if inner == 0 { if text.is_empty() { 1 } else { 2 } } else { inner + ends }
 }
 
+/// Which choices are right by a target as samples hold it, which is text whatever it was: a place, a choice, or a list of places. Where a
+/// number is a place and a choice too, `found` decides: the likeliest choice, and whether it was right. Empty where it cannot be told.
+pub(crate) fn gold_of(target: &str, choices: &[&str], found: Option<(usize, bool)>) -> Vec<usize> {
+    let place = |text: &str| text.trim().parse::<usize>().ok().filter(|&at| at < choices.len());
+    let list = target.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let listed = list.map(|list| list.split(',').filter_map(place).collect::<Vec<_>>());
+    let named = choices.iter().position(|choice| choice.trim() == target.trim());
+    let ways = [place(target).map(|at| vec![at]), named.map(|at| vec![at]), listed];
+    let fits = |gold: &Vec<usize>| !gold.is_empty() && found.is_none_or(|(best, right)| gold.contains(&best) == right);
+    ways.into_iter().flatten().find(fits).unwrap_or_default()
+}
+
 fn choices(task: &Task, case: &Case, answers: &[Answer]) -> Result<Measures, String> {
     let count = case.choices.len();
     let logprobs: Vec<f64> = answers.iter().filter_map(Answer::logprob).collect();

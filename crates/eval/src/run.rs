@@ -188,6 +188,15 @@ pub struct Outcome {
     pub scanned: Option<Scanned>,
 }
 
+impl Outcome {
+    /// SHA-256 over the names of all tasks and the digests of their data.
+    pub fn data_sha256(&self) -> String {
+        let all: Vec<String> =
+            self.tasks.iter().map(|task| format!("{} {}\n", task.task.name, task.source.sha256)).collect();
+        crate::hash(all.concat().as_bytes())
+    }
+}
+
 /// A task with its cases made.
 pub(crate) struct PreparedTask {
     pub(crate) task: Task,

@@ -20,8 +20,9 @@ mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
-    EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportReviewArgs,
-    ReviewArgs, ReviewVerb, StereosetArgs, TasksArgs,
+    CompareEvalArgs, ContaminationArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs,
+    MemorisationArgs, PageReviewArgs, ReportEvalArgs, ReportReviewArgs, ReviewArgs, ReviewVerb, StereosetArgs,
+    TasksArgs,
 };
 pub(crate) use eval_shards::{ContaminationArgs, MemorisationArgs};
 pub(crate) use finetune::FinetuneArgs;

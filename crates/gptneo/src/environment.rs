@@ -18,6 +18,12 @@ impl Environment {
         self.lookup("NO_COLOR").is_some() || self.lookup("TERM").as_deref() == Some("dumb")
     }
 
+    /// What the machine is called.
+    pub(crate) fn host(self) -> String {
+        let system = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+        system.or_else(|| self.lookup("HOSTNAME")).unwrap_or_default()
+    }
+
     /// Where the history of `chat` is kept.
     pub(crate) fn state_dir(self) -> Option<PathBuf> {
         let home = || self.lookup("HOME").map(|home| PathBuf::from(home).join(".local/state"));

@@ -14,6 +14,8 @@ mod contamination;
 mod data;
 #[path = "verbs/evaluate.rs"]
 mod evaluate;
+#[path = "verbs/evaluated.rs"]
+mod evaluated;
 #[path = "verbs/files.rs"]
 mod files;
 #[path = "verbs/front.rs"]

@@ -31,6 +31,7 @@ mod follow;
 pub mod plot;
 mod record;
 mod recorder;
+mod score;
 pub mod sink;
 mod store;
 
@@ -45,4 +46,5 @@ pub use record::{
     now, settings,
 };
 pub use recorder::{Outcome, Recorder, Undelivered};
+pub use score::{EVALUATION, Score};
 pub use store::{Pending, Store};

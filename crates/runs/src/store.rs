@@ -207,6 +207,32 @@ impl Store {
         Ok(())
     }
 
+    /// Adds what came to be known of a run after it had begun: the hash of its data, further settings.
+    ///
+    /// # Errors
+    /// As every write.
+    pub fn learned(
+        &mut self,
+        run: RunId,
+        data_hash: Option<&str>,
+        settings: &[(String, String)],
+    ) -> Result<(), RunsError> {
+        let path = self.path.clone();
+        let mut write = || -> Result<(), rusqlite::Error> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Some(hash) = data_hash {
+                transaction.execute("UPDATE runs SET data_hash = ? WHERE id = ?", params![hash, run.0])?;
+            }
+            for (key, value) in settings {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO settings (run, key, value) VALUES (?, ?, ?)")?
+                    .execute(params![run.0, key, value])?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|error| RunsError::sqlite(&path, error))
+    }
+
     /// Adds a note to a run.
     ///
     /// # Errors

@@ -9,9 +9,15 @@ use crate::mersenne::Mersenne;
 /// Resamples by one generator.
 const CHUNK: usize = 1000;
 
-/// The standard deviation of a statistic over resamples, with replacement, of `len` documents. The statistic is given
-/// places. Chunk `i` draws as Python's `random.Random(i).choices` does, so the result does not depend on threads.
+/// The standard deviation of a statistic over resamples, with replacement, of `len` documents.
 pub(super) fn bootstrap(len: usize, iterations: usize, statistic: &(dyn Fn(&[u32]) -> f64 + Sync)) -> f64 {
+    deviation(&resampled(len, iterations, statistic))
+}
+
+/// A statistic of each resample, with replacement, of `len` documents, `iterations` of them (above 0; above a chunk only whole
+/// chunks are drawn). The statistic is given places. Chunk `i` draws as Python's `random.Random(i).choices` does, so the result does
+/// not depend on threads.
+pub(crate) fn resampled(len: usize, iterations: usize, statistic: &(dyn Fn(&[u32]) -> f64 + Sync)) -> Vec<f64> {
     let chunk = CHUNK.min(iterations);
     let chunks = iterations / chunk;
     let next = AtomicUsize::new(0);
@@ -41,5 +47,5 @@ pub(super) fn bootstrap(len: usize, iterations: usize, statistic: &(dyn Fn(&[u32
         all
     });
     all.sort_by_key(|(at, _)| *at);
-    deviation(&all.into_iter().flat_map(|(_, drawn)| drawn).collect::<Vec<_>>())
+    all.into_iter().flat_map(|(_, drawn)| drawn).collect()
 }

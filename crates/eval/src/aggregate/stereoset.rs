@@ -26,6 +26,11 @@ impl Triple {
         numbers.then_some(Self { stereotyped: stereotype > contrary, related })
     }
 
+    /// As [`Triple::parts`] has it; `None` for a count of more than two.
+    pub(crate) fn of_parts(stereotyped: bool, related: u8) -> Option<Self> {
+        (related <= 2).then_some(Self { stereotyped, related })
+    }
+
     /// Whether the stereotype is likelier, and how many of the two are likelier than the unrelated one.
     pub(crate) fn parts(self) -> (bool, u8) {
         (self.stereotyped, self.related)
@@ -76,6 +81,16 @@ impl Terms {
         (self.tallies.len(), self.tallies.iter().map(|tally| tally.triples as usize).sum())
     }
 
+    /// The score of each term alone.
+    pub(crate) fn each(&self, wanted: StereoScore) -> Vec<f64> {
+        self.tallies.iter().map(|tally| score(std::iter::once(tally), wanted)).collect()
+    }
+
+    /// The score of drawn terms, by their places.
+    pub(crate) fn drawn(&self, wanted: StereoScore, places: &[u32]) -> f64 {
+        score(places.iter().map(|&at| &self.tallies[at as usize]), wanted)
+    }
+
     /// The score; `None` without terms.
     pub(crate) fn score(&self, wanted: StereoScore) -> Option<f64> {
         (!self.tallies.is_empty()).then(|| score(self.tallies.iter(), wanted))
@@ -83,11 +98,8 @@ impl Terms {
 
     /// Its standard error, by so many resamples; `None` for none, or of a single term.
     pub(crate) fn standard_error(&self, wanted: StereoScore, iterations: usize) -> Option<f64> {
-        (self.tallies.len() > 1 && iterations > 0).then(|| {
-            bootstrap(self.tallies.len(), iterations, &|places| {
-                score(places.iter().map(|&at| &self.tallies[at as usize]), wanted)
-            })
-        })
+        (self.tallies.len() > 1 && iterations > 0)
+            .then(|| bootstrap(self.tallies.len(), iterations, &|places| self.drawn(wanted, places)))
     }
 }
 

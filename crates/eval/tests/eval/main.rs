@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
 mod choices;
+mod compare;
 mod crows_pairs;
 mod hashes;
 mod heads;
 mod named;
+mod pages;
 mod shipped;
 mod stereoset;
 mod vader;
+mod world;
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,7 @@
-//! StereoSet's scores against those that its authors published of GPT-2's predictions (code/predictions.txt of their repository).
+//! StereoSet's scores of a file of predictions.
 //!
-//! The set that lies under the data folder has no ids. The published predictions stand in its order, three sentences a triple, each triple in an order of
-//! its own: `stereoset_orders.txt` tells it, a digit a triple, being the place among the six orders of (stereotype, anti-stereotype,
-//! unrelated). It was read off the ids and labels of the full set; of the sentences themselves nothing is in it.
+//! GPT-2's published predictions need the authors' own `dev.json` beside them, whose ids tell which sentence is which; no copy of it is here
+//! (what is under the data folder has no ids). With one named by `STEREOSET_GOLD`, the published scores are held.
 
 use std::fs;
 
@@ -11,44 +10,50 @@ use serde_json::{Value, json};
 
 use super::shared;
 
-const ORDERS: &str = include_str!("stereoset_orders.txt");
-const SIX: [[&str; 3]; 6] = [
-    ["stereotype", "anti-stereotype", "unrelated"],
-    ["stereotype", "unrelated", "anti-stereotype"],
-    ["anti-stereotype", "stereotype", "unrelated"],
-    ["anti-stereotype", "unrelated", "stereotype"],
-    ["unrelated", "stereotype", "anti-stereotype"],
-    ["unrelated", "anti-stereotype", "stereotype"],
-];
-
-/// The triples of the set with the ids of the predictions.
-fn gold(set: &str, ids: &[Value]) -> Value {
-    let rows: Vec<Value> = set.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let rows = rows.iter().filter(|row| row["type"] == "intrasentence");
-    let orders = ORDERS.bytes().filter(u8::is_ascii_digit).map(|digit| SIX[usize::from(digit - b'0')]);
-    let clusters: Vec<Value> = rows
-        .zip(orders)
-        .zip(ids.chunks(3))
-        .map(|((row, order), ids)| {
-            let sentence = |(label, prediction): (&&str, &Value)| json!({"id": prediction["id"], "gold_label": label});
-            let sentences: Vec<Value> = order.iter().zip(ids).map(sentence).collect();
-            json!({"id": ids[0]["id"], "target": row["target"], "bias_type": row["bias_type"], "sentences": sentences})
+/// By hand: of the term `a` one triple of two is stereotyped and three of four sentences are likelier than the unrelated one; of `b` one
+/// of one, and both.
+#[test]
+fn scores_are_those_of_the_definition() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gold, predictions) = (dir.path().join("gold.json"), dir.path().join("predictions.json"));
+    let cluster = |at: usize, target: &str, domain: &str| {
+        let sentence = |label: &str| json!({"id": format!("{at} {label}"), "gold_label": label});
+        let sentences: Vec<Value> = ["anti-stereotype", "unrelated", "stereotype"].map(sentence).to_vec();
+        json!({"id": at.to_string(), "target": target, "bias_type": domain, "sentences": sentences})
+    };
+    let clusters = [cluster(0, "a", "race"), cluster(1, "a", "race"), cluster(2, "b", "gender")];
+    let set = json!({"version": "dev", "data": {"intrasentence": clusters, "intersentence": []}});
+    fs::write(&gold, set.to_string()).unwrap();
+    let scores = [[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [0.3, 0.2, 0.1]];
+    let predicted: Vec<Value> = (0..3)
+        .flat_map(|at| {
+            let labels = ["stereotype", "anti-stereotype", "unrelated"];
+            labels
+                .iter()
+                .zip(scores[at])
+                .map(move |(label, score)| json!({"id": format!("{at} {label}"), "score": score}))
         })
         .collect();
-    assert_eq!(clusters.len(), 2106);
-    json!({"version": "dev", "data": {"intrasentence": clusters, "intersentence": []}})
+    fs::write(&predictions, json!({"intrasentence": predicted, "intersentence": []}).to_string()).unwrap();
+    let found = evaluate(&Gold::read(&gold).unwrap(), &Predictions::read(&predictions).unwrap(), 1000).unwrap();
+    let row = |domain: &str| found.rows.iter().find(|row| row.domain == domain).unwrap();
+    let values = |domain: &str| [row(domain).ss.value, row(domain).lms.value, row(domain).icat.value];
+    assert_eq!(values("race"), [50.0, 75.0, 75.0]);
+    assert_eq!(values("gender"), [100.0, 100.0, 0.0]);
+    assert_eq!(values("overall"), [75.0, 87.5, 43.75]);
+    assert_eq!((row("overall").terms, row("overall").triples), (2, 3));
 }
 
 #[test]
 fn gpt_2_scores_as_published() {
     let Some(folder) = shared().map(|shared| shared.join("bias/stereoset")) else { return };
+    let Some(gold) = std::env::var_os("STEREOSET_GOLD") else {
+        eprintln!("NOT RUN: STEREOSET_GOLD does not name the authors' dev.json");
+        return;
+    };
     let predicted = folder.join("predictions_gpt2_ModelNSP_GPT2LM.json");
-    let all: Value = serde_json::from_slice(&fs::read(&predicted).unwrap()).unwrap();
-    let set = fs::read_to_string(folder.join("dev.jsonl")).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("gold.json");
-    fs::write(&path, gold(&set, all["intrasentence"].as_array().unwrap()).to_string()).unwrap();
-    let found = evaluate(&Gold::read(&path).unwrap(), &Predictions::read(&predicted).unwrap(), 1000).unwrap();
+    let gold = Gold::read(std::path::Path::new(&gold)).unwrap();
+    let found = evaluate(&gold, &Predictions::read(&predicted).unwrap(), 1000).unwrap();
     let published = [
         ("gender", 255, 62.667_774_254_730_77, 93.277_908_243_125_64, 69.645_438_551_577_51),
         ("profession", 810, 63.974_686_473_508_02, 92.289_353_934_677_14, 66.495_058_213_082_6),
@@ -56,20 +61,16 @@ fn gpt_2_scores_as_published() {
         ("religion", 79, 58.022_988_505_747_13, 88.459_770_114_942_51, 74.265_535_737_878_17),
         ("overall", 2106, 61.931_485_244_958_985, 91.114_942_661_854_2, 69.372_210_782_550_25),
     ];
-    assert_eq!(found.rows.len(), published.len());
-    for (row, (domain, triples, ss, lms, icat)) in found.rows.iter().zip(published) {
-        assert_eq!((row.kind.as_str(), row.domain.as_str(), row.triples), ("intrasentence", domain, triples));
+    let rows: Vec<_> = found.rows.iter().filter(|row| row.kind == "intrasentence").collect();
+    assert_eq!(rows.len(), published.len());
+    for (row, (domain, triples, ss, lms, icat)) in rows.iter().zip(published) {
+        assert_eq!((row.domain.as_str(), row.triples), (domain, triples));
         for (found, wanted) in [(row.ss, ss), (row.lms, lms), (row.icat, icat)] {
             assert!((found.value - wanted).abs() < 1e-9, "{domain}: {} for {wanted}", found.value);
         }
         let Scored { standard_error: Some(error), .. } = row.ss else { panic!("no error") };
         assert!(error > 0.5 && error < 20.0, "{domain}: {error}");
     }
-    let [all] = [&found.rows[4]];
-    assert_eq!([all.lms, all.ss, all.icat].map(|score| format!("{:.2}", score.value)), ["91.11", "61.93", "69.37"]);
-    assert_eq!(all.terms, 79);
-    // The predictions of the other kind have no triples here, and that is told.
-    assert!(found.notes.iter().any(|note| note.contains("6369 predictions")), "{:?}", found.notes);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Flags of `gptneo eval`.
 
+mod left;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,6 +11,7 @@ use super::eval_shards::{ContaminationArgs, MemorisationArgs};
 use super::model::{HubArgs, MachineArgs, ModelArgs};
 use super::scorers::{self, SentimentScorer, ToxicityScorer};
 use super::values;
+pub(crate) use left::{CompareEvalArgs, ReportEvalArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +21,9 @@ Examples:
   gptneo eval --tasks glue_head_sst2,glue_head_rte --head glue_head_sst2=./sst2 --head glue_head_rte=./rte
   gptneo eval -m ./model --tasks real_toxicity_prompts --limit 100 --toxicity-scorer classifier:./judge#toxic
   gptneo eval -m ./model --tasks humaneval --allow-code-execution
+  gptneo eval -m EleutherAI/pythia-70m --tasks lambada_openai,piqa --published
+  gptneo eval report results/model/results_2026-11-28T14-00-00.json -o page.html
+  gptneo eval compare results/small results/large
   gptneo eval tasks super";
 
 /// `gptneo eval`.
@@ -39,6 +45,10 @@ pub(crate) enum EvalVerb {
     Tasks(TasksArgs),
     /// Lines to fine-tune a classification head on, of a task that measures such heads
     Lines(LinesArgs),
+    /// Make the page of an evaluation again, from the files that it left
+    Report(ReportEvalArgs),
+    /// Which differences between two evaluations are more than chance
+    Compare(CompareEvalArgs),
     /// People judge what models wrote, side by side and blind
     Review(ReviewArgs),
     /// Scores of predictions that some program made of StereoSet's sentences
@@ -304,6 +314,13 @@ pub(crate) struct MeasureArgs {
     /// The tokenizer that made these shards: a tokenizer.json, or a directory with one [default: the model's]
     #[arg(long, value_name = "FILE", requires = "decontaminate", help_heading = "Tasks")]
     pub(crate) decontaminate_tokenizer: Option<PathBuf>,
+    /// Set the scores that its makers have published of the model beside ours
+    #[arg(long, help_heading = "Tasks")]
+    pub(crate) published: bool,
+
+    /// The same, of the model with this name [default: what -m names]
+    #[arg(long, value_name = "ID", help_heading = "Tasks")]
+    pub(crate) published_as: Option<String>,
 
     /// Keep answers in this file, and go on from those in it
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -316,6 +333,14 @@ pub(crate) struct MeasureArgs {
     /// Also write every document with its requests, answers and measures
     #[arg(long, requires = "output_path", help_heading = "Output")]
     pub(crate) log_samples: bool,
+
+    /// The store of runs to record this in [default: the one that `gptneo runs` reads]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// Do not record this in a store
+    #[arg(long, conflicts_with = "store", help_heading = "Output")]
+    pub(crate) no_store: bool,
 
     /// Print the results as one JSON object
     #[arg(long, help_heading = "Output")]

@@ -246,6 +246,16 @@ pub(crate) fn drawn(text: &str) -> Result<usize, String> {
     whole(text, 1, 1_000_000, "sequences")
 }
 
+/// Resamples of a comparison, which are drawn in thousands.
+pub(crate) fn compared(text: &str) -> Result<usize, String> {
+    let count = whole(text, 100, 1_000_000, "resamples")?;
+    if count <= 1000 || count.is_multiple_of(1000) {
+        Ok(count)
+    } else {
+        Err("above 1000 they are drawn in thousands: a multiple of 1000 is wanted".to_owned())
+    }
+}
+
 /// A seed.
 pub(crate) fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))

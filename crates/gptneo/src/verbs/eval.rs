@@ -1,5 +1,6 @@
 //! `gptneo eval`: tasks of the field, by the reference harness's definitions.
 
+mod compare;
 mod contamination;
 mod judging;
 mod lines;
@@ -8,6 +9,8 @@ mod memorisation;
 mod models;
 mod output;
 mod programs;
+mod recording;
+mod report;
 mod review;
 mod shards;
 mod stereoset;
@@ -16,20 +19,26 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_eval::data::{Library, Limits, Remote};
-use gptneo_eval::{About, Answers, Catalog, Chosen, Options, Subject, prepare};
+use gptneo_eval::{
+    About, Answers, Catalog, Chosen, EvalError, Judges, Options, Outcome, Prepared, PublishedModel, Subject, prepare,
+};
 use gptneo_hub::{Hub, PullOptions};
 use gptneo_model::Spec;
+use gptneo_runs::State;
 use gptneo_text::Tokenizer;
 use serde_json::{Map, Value, json};
 
 use crate::args::{EvalArgs, EvalVerb, HubArgs, LoraArgs, MeasureArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::open::Opened;
 use crate::pulling;
 use crate::source;
 use crate::terminal;
 use crate::verbs::World;
 use shards::Bars;
+
+/// Where models are put to tasks.
+const DEVICE: &str = "cpu";
 
 /// Positions for which the cache has room, of all sequences in a batch together.
 const ROOM: usize = 4096;
@@ -38,6 +47,8 @@ pub(crate) fn run(args: &EvalArgs, world: &World) -> Result<(), Failure> {
     match &args.verb {
         Some(EvalVerb::Tasks(args)) => list::run(args),
         Some(EvalVerb::Lines(args)) => lines::run(args, world),
+        Some(EvalVerb::Report(args)) => report::run(args),
+        Some(EvalVerb::Compare(args)) => compare::run(args),
         Some(EvalVerb::Review(args)) => review::run(args),
         Some(EvalVerb::Stereoset(args)) => stereoset::run(args),
         Some(EvalVerb::Contamination(args)) => contamination::run(args, world),
@@ -72,6 +83,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let mut options = options(args)?;
+    let published = published(args)?;
     let mut judges = judging::judges(args, &chosen, world)?;
     let models = models::find(args, &chosen, world)?;
     if let Some(first) = models.first() {
@@ -89,9 +101,47 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         let mut bar = Bars::new("looking through", "", &world.interrupt);
         prepare(chosen, &library, &options, &judges, &mut bar)?
     };
+    let name = models.first().map_or_else(String::new, |model| model.opened.name.clone());
+    let mut recording = recording::begin(args, &name, settings(args, &options), world);
+    let measured = put(&prepared, &models, args, &mut judges, world);
+    let (outcome, first, model_details) = measured.inspect_err(|failure| {
+        recording.finish(if failure.kind() == Kind::Interrupted { State::Stopped } else { State::Failed });
+    })?;
+    let about = About {
+        model: first.name,
+        model_details,
+        options: settings(args, &options),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        began,
+        seconds: clock.elapsed().as_secs_f64(),
+        tokenizer: first.marks,
+    };
+    let found = output::results(&outcome, &about, published.as_ref());
+    let written = output::write(args, &outcome, &about, &found);
+    recording.tell(&outcome, &about, written.as_deref().unwrap_or_default());
+    recording.finish(State::Finished);
+    written?;
+    output::tell(args, &outcome, &about, &found)
+}
+
+/// What results say of a model.
+struct Told {
+    name: String,
+    details: Map<String, Value>,
+    marks: Map<String, Value>,
+}
+
+/// Puts the tasks to their models, one model after the other; what is told of the first of these, and the details of all.
+fn put(
+    prepared: &Prepared,
+    models: &[models::Model],
+    args: &MeasureArgs,
+    judges: &mut Judges<'_>,
+    world: &World,
+) -> Result<(Outcome, Told, Map<String, Value>), Failure> {
     let mut tasks = Vec::new();
     let mut told: Vec<Told> = Vec::new();
-    for model in &models {
+    for model in models {
         let (mut engine, adapter) = model.load(args, world)?;
         let spec = engine.spec().clone();
         let fingerprint = fingerprint(&model.opened, &spec, args);
@@ -101,8 +151,8 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         };
         let mut subject = Subject { engine: &mut engine, adapter: adapter.map(str::to_owned) };
         let _heeded = world.interrupt.heed();
-        let mut bar = Bars::new("looking through", "evaluating", &world.interrupt);
-        let mut found = prepared.measure(&|task| model.has(task), &mut subject, answers, &mut judges, &mut bar)?;
+        let mut bar = Bars::new("", "evaluating", &world.interrupt);
+        let mut found = prepared.measure(&|task| model.has(task), &mut subject, answers, judges, &mut bar)?;
         drop(bar);
         for task in &mut found {
             task.head.clone_from(&model.head);
@@ -115,29 +165,13 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
         });
     }
     let mut told = told.into_iter();
-    let first = told.next().expect("a task was chosen, and has a model");
-    let mut model_details = first.details;
+    let mut first = told.next().expect("a task was chosen, and has a model");
+    let mut model_details = std::mem::take(&mut first.details);
     let others: Map<String, Value> = told.map(|other| (other.name, other.details.into())).collect();
     if !others.is_empty() {
         model_details.insert("other_models".to_owned(), others.into());
     }
-    let about = About {
-        model: first.name,
-        model_details,
-        options: settings(args, &options),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        began,
-        seconds: clock.elapsed().as_secs_f64(),
-        tokenizer: first.marks,
-    };
-    output::tell(args, &prepared.outcome(tasks)?, &about)
-}
-
-/// What results say of a model.
-struct Told {
-    name: String,
-    details: Map<String, Value>,
-    marks: Map<String, Value>,
+    Ok((prepared.outcome(tasks)?, first, model_details))
 }
 
 /// The folders that are searched for data, then the hub.
@@ -147,6 +181,17 @@ pub(super) fn library<'a>(folders: &[PathBuf], hub: &'a Hub, bars: &'a pulling::
         folders: folders.to_vec(),
         hub: Some(Remote { hub, options: pull, progress: bars }),
         limits: Limits::default(),
+    }
+}
+
+/// Whose published scores are set beside ours.
+fn published(args: &MeasureArgs) -> Result<Option<PublishedModel>, Failure> {
+    let named = args.model.model.as_deref().filter(|_| args.published);
+    match args.published_as.as_deref().or(named) {
+        Some(id) => Ok(Some(PublishedModel::named(id)?)),
+        None if args.published => Err(Failure::usage("--published needs a model of which something is published")
+            .hint("-m with its name at the hub, or --published-as with it")),
+        None => Ok(None),
     }
 }
 
@@ -205,7 +250,7 @@ fn details(opened: &Opened, spec: &Spec, hub: &HubArgs, adapter: &LoraArgs) -> M
         ("cache_dtype_v".to_owned(), json!(terminal::cache_name(spec.value))),
         ("model_revision".to_owned(), json!(hub.revision.as_deref().unwrap_or("main"))),
         ("model_family".to_owned(), json!(spec.family.to_string())),
-        ("device".to_owned(), json!("cpu")),
+        ("device".to_owned(), json!(DEVICE)),
     ]);
     if let Some(folder) = &adapter.lora {
         found.insert("lora".to_owned(), json!(folder.display().to_string()));

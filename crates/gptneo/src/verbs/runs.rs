@@ -27,7 +27,7 @@ pub(crate) fn run(args: &RunsArgs, world: &World) -> Result<(), Failure> {
             return list::nothing(list, &path);
         }
         return Err(Failure::new(Kind::Io, format!("there is no store of runs {}", path.display()))
-            .hint("gptneo train makes it; --store or GPTNEO_HOME name another place"));
+            .hint("gptneo train and gptneo eval make it; --store or GPTNEO_HOME name another place"));
     };
     match &args.verb {
         RunsVerb::List(args) => list::run(args, &store),

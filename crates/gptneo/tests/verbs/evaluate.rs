@@ -41,12 +41,12 @@ variants:
     metric_list: [{metric: exact_match, ignore_case: true}, {metric: bleu}, {metric: rougeL}]
 ";
 
-struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("mine.yaml"), TASKS).unwrap();
         let folder = dir.path().join("mine/stories/default");
@@ -58,11 +58,11 @@ impl World {
         Self { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn eval(&self, tasks: &str) -> Program {
+    pub(crate) fn eval(&self, tasks: &str) -> Program {
         let program = Program::new(["eval", "--tasks", tasks, "--json", "--offline", "--bootstrap-iters", "200"]);
         program.arg("--include-path").arg(self.path("mine.yaml")).arg("--data").arg(self.dir.path())
     }

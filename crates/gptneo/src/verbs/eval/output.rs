@@ -4,42 +4,117 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use gptneo_eval::{About, Outcome, Score, file_name, results, samples};
+use gptneo_eval::{About, Outcome, Page, PublishedModel, Score, file_name, samples};
+use serde_json::{Value, json};
 
 use super::shards::{speed, told};
 use crate::args::MeasureArgs;
 use crate::failure::Failure;
 use crate::terminal;
 
-pub(crate) fn tell(args: &MeasureArgs, outcome: &Outcome, about: &About) -> Result<(), Failure> {
-    let found = results(outcome, about);
-    if let Some(folder) = &args.output_path {
-        let folder = folder.join(file_name(&about.model));
-        fs::create_dir_all(&folder).map_err(|error| Failure::io("cannot make", &folder, &error))?;
-        let stamp = stamp(about.began);
-        let path = folder.join(format!("results_{stamp}.json"));
-        write(&path, &mut |out| {
-            serde_json::to_writer_pretty(&mut *out, &found)?;
-            out.write_all(b"\n")
-        })?;
-        if args.log_samples {
-            for task in &outcome.tasks {
-                let path = folder.join(format!("samples_{}_{stamp}.jsonl", file_name(task.task.name())));
-                write(&path, &mut |out| samples(task).try_for_each(|sample| writeln!(out, "{sample}")))?;
-            }
-        }
-        terminal::say(&format!("{}", path.display()));
+/// A file that was written, and what it is.
+pub(super) struct Written {
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+}
+
+/// The results, with what is published beside them where that was asked for.
+pub(super) fn results(outcome: &Outcome, about: &About, published: Option<&PublishedModel>) -> Value {
+    let mut found = gptneo_eval::results(outcome, about);
+    if let Some(model) = published {
+        found["published"] = json!(model.beside(outcome, about));
     }
+    found
+}
+
+/// Writes the results, their page and, where they are wanted, samples.
+pub(super) fn write(
+    args: &MeasureArgs,
+    outcome: &Outcome,
+    about: &About,
+    found: &Value,
+) -> Result<Vec<Written>, Failure> {
+    let Some(folder) = &args.output_path else { return Ok(Vec::new()) };
+    let folder = folder.join(file_name(&about.model));
+    fs::create_dir_all(&folder).map_err(|error| Failure::io("cannot make", &folder, &error))?;
+    let stamp = stamp(about.began);
+    let mut written = vec![
+        Written { what: "results", path: folder.join(format!("results_{stamp}.json")) },
+        Written { what: "report", path: folder.join(format!("report_{stamp}.html")) },
+    ];
+    write_whole(&written[0].path, &mut |out| {
+        serde_json::to_writer_pretty(&mut *out, found)?;
+        out.write_all(b"\n")
+    })?;
+    let mut page = Page::new(found);
+    for task in &outcome.tasks {
+        for sample in samples(task) {
+            page.take(task.task.name(), sample.as_object().expect("a sample is an object"));
+        }
+    }
+    write_whole(&written[1].path, &mut |out| out.write_all(page.html().as_bytes()))?;
+    for task in outcome.tasks.iter().filter(|_| args.log_samples) {
+        let path = folder.join(format!("samples_{}_{stamp}.jsonl", file_name(task.task.name())));
+        write_whole(&path, &mut |out| samples(task).try_for_each(|sample| writeln!(out, "{sample}")))?;
+        written.push(Written { what: "samples", path });
+    }
+    for file in written.iter().filter(|file| file.what != "samples") {
+        terminal::say(&format!("{}", file.path.display()));
+    }
+    Ok(written)
+}
+
+pub(super) fn tell(args: &MeasureArgs, outcome: &Outcome, about: &About, found: &Value) -> Result<(), Failure> {
     for task in &outcome.tasks {
         for note in &task.notes {
             terminal::warn(&format!("{}: {note}", task.task.name()));
         }
     }
-    if args.json { terminal::json(&found) } else { terminal::line(&table(outcome, about)) }
+    if args.json {
+        return terminal::json(found);
+    }
+    terminal::line(&table(outcome, about))?;
+    match found.get("published") {
+        Some(published) => terminal::line(&beside(published)),
+        None => Ok(()),
+    }
 }
 
+/// Published scores beside ours.
+fn beside(published: &Value) -> String {
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let rows = published["scores"].as_array().into_iter().flatten();
+    let mut shown_rows =
+        vec![["task", "metric", "ours", "published", "difference", "±", ""].map(str::to_owned).to_vec()];
+    let number = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), shown);
+    let mut sources = Vec::new();
+    for row in rows {
+        let source = format!("{}: {}, {}", text(row, "table"), text(row, "source"), text(row, "measured"));
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+        shown_rows.push(vec![
+            text(row, "task"),
+            text(row, "metric"),
+            number(&row["ours"]),
+            text(row, "printed"),
+            number(&row["difference"]),
+            number(&row["standard_error"]),
+            format!("{} ({})", text(row, "words"), text(row, "table")),
+        ]);
+    }
+    if shown_rows.len() == 1 {
+        return format!("\nnothing that is published of {} was measured", text(published, "model"));
+    }
+    let table = terminal::columns(&shown_rows, &[false, false, true, true, true, true, false]);
+    format!("\npublished of {}\n{table}\n{}", text(published, "model"), sources.join("\n"))
+}
+
+/// Fills a file.
+type Fill<'a> = dyn FnMut(&mut dyn Write) -> std::io::Result<()> + 'a;
+
 /// Writes a file beside its place and moves it there when it is whole.
-pub(super) fn write(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failure> {
+pub(super) fn write_whole(path: &Path, fill: &mut Fill<'_>) -> Result<(), Failure> {
     let beside = PathBuf::from(format!("{}.part", path.display()));
     let failed = |error: std::io::Error| Failure::io("cannot write", path, &error);
     let mut out = BufWriter::new(fs::File::create(&beside).map_err(failed)?);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gptneo_runs::{Filter, Run, Store, now};
+use gptneo_runs::{EVALUATION, Filter, Run, Score, Store, now};
 use serde::Serialize;
 
 use super::{ago, value, worked};
@@ -23,6 +23,8 @@ struct Entry {
     /// The state, or `lost`.
     standing: &'static str,
     loss: Option<f64>,
+    /// Of an evaluation.
+    scores: Vec<Score>,
 }
 
 /// The same for a store that is not there yet.
@@ -41,7 +43,8 @@ pub(super) fn run(args: &ListRunsArgs, store: &Store) -> Result<(), Failure> {
     let mut runs = Vec::new();
     for run in store.runs(&filter)? {
         let loss = store.summaries(run.id)?.into_iter().find(|summary| summary.name == "loss");
-        runs.push(Entry { standing: run.standing(now), loss: loss.map(|summary| summary.last), run });
+        let scores = if run.kind == EVALUATION { store.scores(run.id)? } else { Vec::new() };
+        runs.push(Entry { standing: run.standing(now), loss: loss.map(|summary| summary.last), scores, run });
     }
     let path = store.path().display().to_string();
     if *json {
@@ -50,16 +53,24 @@ pub(super) fn run(args: &ListRunsArgs, store: &Store) -> Result<(), Failure> {
     if runs.is_empty() {
         return terminal::line(&format!("no such runs in {path}"));
     }
-    let mut rows = vec![["run", "kind", "state", "step", "loss", "worked", "began"].map(str::to_owned).to_vec()];
-    for Entry { run, standing, loss } in runs {
+    let mut rows = vec![["run", "kind", "state", "step", "result", "worked", "began"].map(str::to_owned).to_vec()];
+    for Entry { run, standing, loss, scores } in runs {
         let step = match (run.last_step, run.steps) {
             (Some(last), Some(steps)) => format!("{}/{}", terminal::grouped(last), terminal::grouped(steps)),
-            (Some(last), None) => terminal::grouped(last),
-            (None, _) => "-".to_owned(),
+            // An evaluation takes no steps.
+            (Some(last), None) if run.kind != EVALUATION => terminal::grouped(last),
+            _ => "-".to_owned(),
         };
-        let loss = loss.map_or_else(|| "-".to_owned(), value);
+        let result = match (loss, scores.as_slice()) {
+            (Some(loss), _) => format!("loss {}", value(loss)),
+            (None, [first, rest @ ..]) => {
+                let more = if rest.is_empty() { String::new() } else { format!(", {} more", rest.len()) };
+                terminal::harmless(&format!("{}/{} {}{more}", first.on, first.name, value(first.value)))
+            }
+            (None, []) => "-".to_owned(),
+        };
         let (worked, began) = (worked(&run, now), ago(run.started, now));
-        rows.push(vec![terminal::harmless(&run.name), run.kind, standing.to_owned(), step, loss, worked, began]);
+        rows.push(vec![terminal::harmless(&run.name), run.kind, standing.to_owned(), step, result, worked, began]);
     }
     terminal::line(&terminal::columns(&rows, &[false, false, false, true, true, true, true]))
 }

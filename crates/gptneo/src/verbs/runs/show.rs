@@ -1,6 +1,6 @@
 //! `gptneo runs show`.
 
-use gptneo_runs::{Note, Pending, Run, Store, StoredArtifact, Summary, Text, TextKind, now};
+use gptneo_runs::{EVALUATION, Note, Pending, Run, Score, Store, StoredArtifact, Summary, Text, TextKind, now};
 use serde::Serialize;
 
 use super::{ago, value, worked};
@@ -18,6 +18,8 @@ struct Report {
     standing: &'static str,
     settings: serde_json::Map<String, serde_json::Value>,
     metrics: Vec<Summary>,
+    /// Of an evaluation: its metrics, each with its standard error.
+    scores: Vec<Score>,
     samples: Vec<Text>,
     messages: Vec<Text>,
     artifacts: Vec<StoredArtifact>,
@@ -42,6 +44,7 @@ pub(super) fn run(args: &ShowRunArgs, store: &Store) -> Result<(), Failure> {
         standing: run.standing(now()),
         settings: settings.into_iter().map(|(key, value)| (key, value.into())).collect(),
         metrics: store.summaries(id)?,
+        scores: if run.kind == EVALUATION { store.scores(id)? } else { Vec::new() },
         samples: store.texts(id, TextKind::Sample, TEXTS)?,
         messages: store.texts(id, TextKind::Message, TEXTS)?,
         artifacts: store.artifacts(id)?,
@@ -80,7 +83,15 @@ fn page(report: &Report) -> Result<(), Failure> {
             report.settings.iter().map(|(key, value)| vec![format!("  {key}"), text(value)]).collect();
         terminal::line(&terminal::columns(&rows, &[false, false]))?;
     }
-    if !report.metrics.is_empty() {
+    if !report.scores.is_empty() {
+        let mut rows = vec![["on", "score", "value", "±"].map(str::to_owned).to_vec()];
+        for Score { on, name, value: found, standard_error } in &report.scores {
+            let error = standard_error.map_or_else(|| "-".to_owned(), value);
+            rows.push(vec![terminal::harmless(on), terminal::harmless(name), value(*found), error]);
+        }
+        terminal::line("")?;
+        terminal::line(&terminal::columns(&rows, &[false, false, true, true]))?;
+    } else if !report.metrics.is_empty() {
         let mut rows = vec![["metric", "values", "step", "last", "least", "most"].map(str::to_owned).to_vec()];
         let bound = |bound: Option<f64>| bound.map_or_else(|| "-".to_owned(), value);
         for metric in &report.metrics {

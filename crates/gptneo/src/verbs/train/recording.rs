@@ -52,17 +52,11 @@ pub(super) fn entry(recipe: &Recipe, kind: &str, origin: Origin, environment: En
         steps: Some(recipe.schedule.steps),
         origin: Origin {
             code: concat!("gptneo ", env!("CARGO_PKG_VERSION")).to_owned(),
-            host: host(environment),
+            host: environment.host(),
             folder: Some(folder.display().to_string()),
             ..origin
         },
     }
-}
-
-/// What the machine is called.
-fn host(environment: Environment) -> String {
-    let system = fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
-    system.or_else(|| environment.lookup("HOSTNAME")).unwrap_or_default()
 }
 
 impl Recording {
