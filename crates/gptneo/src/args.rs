@@ -20,8 +20,7 @@ mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
-    CompareEvalArgs, ContaminationArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs,
-    MemorisationArgs, PageReviewArgs, ReportEvalArgs, ReportReviewArgs, ReviewArgs, ReviewVerb, StereosetArgs,
+    CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportEvalArgs, ReportReviewArgs, ReviewArgs, ReviewVerb, StereosetArgs,
     TasksArgs,
 };
 pub(crate) use eval_shards::{ContaminationArgs, MemorisationArgs};

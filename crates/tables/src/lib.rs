@@ -17,7 +17,7 @@ mod flaw;
 pub mod float;
 mod inflate;
 mod limits;
-mod moment;
+pub mod moment;
 mod names;
 pub mod parquet;
 

@@ -5,7 +5,10 @@ use crate::flaw::{Said, damaged};
 const SECONDS_A_DAY: i64 = 86_400;
 
 /// `YYYY-MM-DD`, from days since 1970-01-01.
-pub(crate) fn date(days: i64) -> Said<String> {
+///
+/// # Errors
+/// A year that is not of four digits.
+pub fn date(days: i64) -> Said<String> {
     // Python's dates, and four digits, end here.
     const FIRST: i64 = -719_162;
     const LAST: i64 = 2_932_896;
@@ -25,7 +28,10 @@ pub(crate) fn date(days: i64) -> Said<String> {
 }
 
 /// `YYYY-MM-DDTHH:MM:SS`, then the fraction if there is one, from units since 1970 of which `per_second` make a second.
-pub(crate) fn timestamp(units: i64, per_second: i64) -> Said<String> {
+///
+/// # Errors
+/// A year that is not of four digits.
+pub fn timestamp(units: i64, per_second: i64) -> Said<String> {
     let seconds = units.div_euclid(per_second);
     let fraction = units.rem_euclid(per_second);
     let day = date(seconds.div_euclid(SECONDS_A_DAY))?;

@@ -1,10 +1,10 @@
 //! What the page says of the whole run: the model, its precision, the program, when, how long, and what was asked for.
 
+use gptneo_tables::moment;
 use serde_json::Value;
 
 use super::html::Html;
 use super::{at, description, text, words};
-use crate::data::moment;
 
 /// Settings that stand among the first facts, or say nothing by themselves.
 const TOLD: [&str; 8] = [

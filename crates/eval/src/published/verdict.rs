@@ -169,8 +169,10 @@ mod tests {
             measured: documents,
             source: Source { split, files: Vec::new(), revision: None, sha256: String::new() },
             judged: Map::new(),
+            head: None,
             scores: vec![score.clone()],
             samples: Vec::new(),
+            contamination: None,
             notes: Vec::new(),
         };
         (outcome, score)
@@ -215,6 +217,7 @@ mod tests {
             answers: Vec::new(),
             filtered: Vec::new(),
             filter: "none".to_owned(),
+            contamination: None,
             measures: vec![(
                 "word_perplexity".to_owned(),
                 Measure::Weighted { sum: -100.0 * (3.3 + (at % 5) as f64 / 10.0), weight: 100.0 },

@@ -27,9 +27,8 @@ fn scores_are_those_of_the_definition() {
     let scores = [[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [0.3, 0.2, 0.1]];
     let predicted: Vec<Value> = (0..3)
         .flat_map(|at| {
-            let labels = ["stereotype", "anti-stereotype", "unrelated"];
-            labels
-                .iter()
+            ["stereotype", "anti-stereotype", "unrelated"]
+                .into_iter()
                 .zip(scores[at])
                 .map(move |(label, score)| json!({"id": format!("{at} {label}"), "score": score}))
         })
@@ -45,6 +44,7 @@ fn scores_are_those_of_the_definition() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a file that only its user can bring")]
 fn gpt_2_scores_as_published() {
     let Some(folder) = shared().map(|shared| shared.join("bias/stereoset")) else { return };
     let Some(gold) = std::env::var_os("STEREOSET_GOLD") else {

@@ -20,7 +20,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use gptneo_eval::data::{Library, Limits, Remote};
 use gptneo_eval::{
-    About, Answers, Catalog, Chosen, EvalError, Judges, Options, Outcome, Prepared, PublishedModel, Subject, prepare,
+    About, Answers, Catalog, Chosen, Judges, Options, Outcome, Prepared, PublishedModel, Subject, prepare,
 };
 use gptneo_hub::{Hub, PullOptions};
 use gptneo_model::Spec;

@@ -48,7 +48,7 @@ pub(crate) struct CompareEvalArgs {
     pub(crate) b: PathBuf,
 
     /// Resamples behind an interval
-    #[arg(long, value_name = "N", default_value_t = gptneo_eval::COMPARISON_RESAMPLES, value_parser = values::drawn)]
+    #[arg(long, value_name = "N", default_value_t = gptneo_eval::COMPARISON_RESAMPLES, value_parser = values::compared)]
     pub(crate) resamples: usize,
 
     /// Print one JSON object
