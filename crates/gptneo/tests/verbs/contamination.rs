@@ -125,7 +125,7 @@ fn counts_need_no_model() {
     let listed = task["contaminated_documents"].as_array().unwrap();
     let ids: Vec<u64> = listed.iter().map(|document| document["doc_id"].as_u64().unwrap()).collect();
     assert_eq!(ids, [0, 4, 8, 12, 16]);
-    assert_eq!(listed[1]["ngram"], "on day 4 lily saw a big ball and a small cat4");
+    assert_eq!(listed[1]["ngram"], "on day 4 lily saw a big ball and a small cat4 by");
     assert_eq!((&listed[1]["in_documents"], &listed[1]["source"]), (&json!(1), &json!("corpus.jsonl:5")));
     assert!(look().run().text().contains("25.0 %"));
 }
