@@ -103,13 +103,18 @@ impl Sequences {
         (hash ^ mix(len as u64)) & self.mask
     }
 
+    /// The bit of a hash in the filter, whose length is a power of two.
+    fn bit(&self, key: u64) -> usize {
+        mix(key) as usize & (self.filter.len() * 64 - 1)
+    }
+
     fn mark(&mut self, key: u64) {
-        let bit = mix(key) as usize % (self.filter.len() * 64);
+        let bit = self.bit(key);
         self.filter[bit / 64] |= 1 << (bit % 64);
     }
 
     fn find(&self, key: u64, window: &[u32]) -> Option<u32> {
-        let bit = mix(key) as usize % (self.filter.len() * 64);
+        let bit = self.bit(key);
         if self.filter[bit / 64] & (1 << (bit % 64)) == 0 {
             return None;
         }

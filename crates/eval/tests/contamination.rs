@@ -150,7 +150,7 @@ fn what_is_planted_is_found_and_nothing_else() {
     for each in [1, 3, 1000] {
         for threads in [1, 3] {
             let folder = shards(&dir.path().join(format!("shards-{each}-{threads}")), &tokenizer, &corpus, each);
-            let plan = plan(&[folder.clone()], &tokenizer, Settings::default(), threads);
+            let plan = plan(std::slice::from_ref(&folder), &tokenizer, Settings::default(), threads);
             let found = look(dir.path(), "", &documents, &plan);
             let kinds = kinds(&found);
             let wanted = ["bad", "bad", "clean", "clean", "bad", "short", "common", "bad", "bad", "clean", "clean"];
@@ -247,7 +247,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn comparing_sets_of_strings_agrees(
         queries in prop::collection::vec(text(), 1..8),
@@ -281,7 +281,7 @@ fn shards_that_cannot_be_used_are_refused() {
     refused(&[dir.path().join("nowhere")], "no token shards");
     refused(&[folder.clone(), folder.clone()], "named twice");
     let other = WordCounts::new().learn(257, 2).unwrap();
-    let error = Shards::open(&[folder.clone()], false, other, 1).unwrap_err();
+    let error = Shards::open(std::slice::from_ref(&folder), false, other, 1).unwrap_err();
     assert!(matches!(&error, EvalError::Shards { why, .. } if why.contains("tokenizer")), "{error}");
     let empty = shards(&dir.path().join("empty"), &tokenizer, &[], 1);
     refused(&[empty], "no document to train on");
@@ -339,7 +339,7 @@ fn lambada_stands_in_thirty_novels_as_often_as_sets_of_strings_find() {
     // Python, over the texts themselves: sets of strings. Its books are older than what LAMBADA is made of.
     for (words, contaminated, only_common) in [(13, 0, 0), (8, 5, 0), (6, 606, 13)] {
         let settings = Settings { words, least: words.min(8), common: 10 };
-        let plan = plan(&[folder.clone()], &tokenizer, settings, 2);
+        let plan = plan(std::slice::from_ref(&folder), &tokenizer, settings, 2);
         let chosen = Catalog::shipped().unwrap().choose(&["lambada_openai".to_owned()]).unwrap();
         let found = examine(chosen, &library, &Options::default(), &plan, &mut Nobody).unwrap();
         eprintln!("{words} words: {:.1} MB/s", found.scanned.speed() / 1e6);

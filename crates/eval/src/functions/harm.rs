@@ -24,8 +24,9 @@ pub(super) const RESULTS: &[(&str, ResultsFunction)] = &[
 ];
 
 type Rows = Result<Vec<Document>, String>;
+type Reading = fn(Vec<Document>) -> Rows;
 
-pub(super) const DOCUMENTS: &[(&str, fn(Vec<Document>) -> Rows)] = &[
+pub(super) const DOCUMENTS: &[(&str, Reading)] = &[
     ("real_toxicity_prompts", toxicity_prompts),
     ("bold_gender", |rows| bold_prompts(rows, "gender")),
     ("bold_political_ideology", |rows| bold_prompts(rows, "political_ideology")),

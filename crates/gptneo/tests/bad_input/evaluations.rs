@@ -149,7 +149,7 @@ fn shards(table: &mut Table) {
         };
         let whole = task(eval(&["contamination"])).arg(&folder);
         let beside = task(eval(&[])).arg("--decontaminate").arg(&folder);
-        let memorisation = eval(&["memorisation", "--prefix", "8", "--continuation", "8", "--shards"]).arg(&folder);
+        let memorisation = eval(&["memorisation", "--prefix", "8", "--continuation", "8"]).arg("--shards").arg(&folder);
         table.add(format!("contamination: shards {name}"), whole, code, says);
         table.add(format!("decontaminate: shards {name}"), beside, code, says);
         table.add(format!("memorisation: shards {name}"), memorisation, code, says);
@@ -176,7 +176,7 @@ fn shards(table: &mut Table) {
     let twice = twice.arg(&definition).arg(&own).arg(&own);
     table.add("the same shards twice", twice, 4, "named twice");
     let without = Program::new(["eval", "contamination", "--tasks", "mine"]).arg(&own);
-    table.add("contamination without tokenizer", without, 2, "--tokenizer");
+    table.add("contamination without tokenizer", without, 2, "--model");
 }
 
 /// A task of one's own, with a definition that ends in `more` and this data.

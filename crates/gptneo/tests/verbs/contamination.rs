@@ -18,8 +18,9 @@ doc_to_target: right
 metric_list: [{metric: acc}, {metric: mcc}]
 ";
 
+/// No thirteen words in a row are without its number.
 fn opening(number: usize) -> String {
-    format!("One day, Lily saw a big ball and a small cat by the tree number {number}. Lily was very")
+    format!("On day {number}, Lily saw a big ball and a small cat-{number} by the tree. Lily was very")
 }
 
 /// A task of 20 documents, and shards in which every fourth stands.
@@ -72,7 +73,7 @@ fn scores_are_given_again_without_what_stands_in_the_shards() {
         let number = sample["doc_id"].as_u64().unwrap();
         assert_eq!(sample["contaminated"], number % 4 == 0, "{sample}");
         if number % 4 == 0 {
-            assert_eq!(sample["contamination"]["source"], format!("{}:{}", "corpus.jsonl", number + 1));
+            assert_eq!(sample["contamination"]["source"], format!("corpus.jsonl:{}", number + 1));
             assert!(sample["contamination"]["shard"].as_str().unwrap().starts_with("train-0000"));
         } else {
             assert!(sample.get("contamination").is_none());
@@ -124,8 +125,8 @@ fn counts_need_no_model() {
     let listed = task["contaminated_documents"].as_array().unwrap();
     let ids: Vec<u64> = listed.iter().map(|document| document["doc_id"].as_u64().unwrap()).collect();
     assert_eq!(ids, [0, 4, 8, 12, 16]);
-    assert_eq!(listed[1]["ngram"], "one day lily saw a big ball and a small cat by the");
-    assert_eq!(listed[1]["in_documents"], 5, "the number comes later");
+    assert_eq!(listed[1]["ngram"], "on day 4 lily saw a big ball and a small cat4 by");
+    assert_eq!((&listed[1]["in_documents"], &listed[1]["source"]), (&json!(1), &json!("corpus.jsonl:5")));
     assert!(look().run().text().contains("25.0 %"));
 }
 

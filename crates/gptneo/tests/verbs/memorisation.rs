@@ -13,7 +13,7 @@ fn text(seed: u64) -> String {
     let parts = ["ba", "do", "ki", "lu", "me", "no", "pi", "ra", "su", "te", "vo", "wi", "xa", "yo", "zu", "fe"];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut text = String::new();
-    for _ in 0..24 {
+    for _ in 0..40 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let pick = |shift: u32| parts[(state >> shift) as usize % parts.len()];
         let _ = write!(text, "{}{} ", pick(33), pick(45));
@@ -30,12 +30,13 @@ fn corpus(dir: &Path, name: &str, texts: &[String]) -> PathBuf {
 
 /// Trains a small model on a file until it knows it.
 fn trained(dir: &Path, corpus: &Path) -> String {
+    // Rotary positions: a text is known wherever in the context it stands.
     let recipe = format!(
-        "name = \"heart\"\nseed = 3\n[model]\ninit = \"original\"\n[model.config]\nmodel_type = \"gpt_neo\"\nvocab_size = 300\n\
-         hidden_size = 64\nnum_layers = 2\nnum_heads = 4\nattention_types = [[[\"global\", \"local\"], 1]]\nwindow_size = 32\n\
-         max_position_embeddings = 96\n[data]\nsources = [{corpus:?}]\nvocab = 300\nheld_out_fraction = 0.0\nsequence = 64\n\
-         [batch]\nsequences = 8\nmicro = 8\n[schedule]\nsteps = 400\nwarmup = 20\n[optimizer]\nlr = 0.004\n\
-         [checkpoint]\nevery = 400\n"
+        "name = \"heart\"\nseed = 3\n[model]\ninit = \"transformers\"\n[model.config]\nmodel_type = \"gpt_neox\"\nvocab_size = 270\n\
+         hidden_size = 64\nnum_hidden_layers = 2\nnum_attention_heads = 4\nintermediate_size = 256\nrotary_pct = 1.0\n\
+         max_position_embeddings = 96\n[data]\nsources = [{corpus:?}]\nvocab = 270\nheld_out_fraction = 0.0\nsequence = 64\n\
+         [batch]\nsequences = 8\nmicro = 8\n[schedule]\nsteps = 300\nwarmup = 20\n[optimizer]\nlr = 0.004\n\
+         [checkpoint]\nevery = 300\n"
     );
     let path = dir.join("recipe.toml");
     fs::write(&path, recipe).unwrap();
@@ -53,9 +54,9 @@ fn shards(dir: &Path, corpus: &Path, model: &str) -> PathBuf {
     folder
 }
 
-fn memorised(model: &str, shards: &Path) -> Program {
-    let program = Program::new(["eval", "memorisation", "-m", model, "--prefix", "8,16", "--continuation", "20"]);
-    program.arg("--shards").arg(shards)
+fn memorised(model: &str, shards: &Path, sample: &str) -> Program {
+    let flags = ["eval", "memorisation", "-m", model, "--prefix", "16,8", "--continuation", "20", "--sample", sample];
+    Program::new(flags).arg("--shards").arg(shards)
 }
 
 #[test]
@@ -66,22 +67,24 @@ fn what_a_model_knows_by_heart_is_told_from_what_it_never_saw() {
     let taught = corpus(dir.path(), "taught.jsonl", &texts);
     let model = trained(dir.path(), &taught);
     let known = shards(dir.path(), &taught, &model);
-    let said = memorised(&model, &known).arg("--json").run().json();
+    let ran = memorised(&model, &known, "5000").arg("--json").run();
+    assert!(ran.stderr.contains("all were taken"), "{}", ran.stderr);
+    let said = ran.json();
     assert_eq!(said["sample"], said["sampled_from"], "there are fewer stretches than are asked for");
     assert_eq!(said["config"]["cache_dtype_k"], "f32");
     assert!(said["protocol"].as_str().unwrap().contains("k-extractability"));
-    let prefixes = said["prefixes"].as_array().unwrap();
-    assert_eq!(prefixes.iter().map(|prefix| prefix["prefix"].as_u64().unwrap()).collect::<Vec<_>>(), [8, 16]);
-    for prefix in prefixes {
-        assert!(prefix["exact_match_rate"].as_f64().unwrap() > 0.8, "{prefix}");
-        assert!(prefix["matched_share"].as_f64().unwrap() >= prefix["exact_match_rate"].as_f64().unwrap());
-        let buckets = prefix["by_duplicates"].as_array().unwrap();
-        let names: Vec<&str> = buckets.iter().map(|bucket| bucket["duplicates"].as_str().unwrap()).collect();
-        assert_eq!(names, ["1", "2-9", "10-99"], "{prefix}");
+    let rate = |of: &Value| of["exact_match_rate"].as_f64().unwrap();
+    let [short, long] = said["prefixes"].as_array().unwrap().as_slice() else { panic!("{}", said["prefixes"]) };
+    assert_eq!([&short["prefix"], &long["prefix"]], [8, 16], "in order");
+    assert!(rate(short) < rate(long), "the longer the prefix, the more: {short} {long}");
+    for prefix in [short, long] {
+        let [once, few, many] = prefix["by_duplicates"].as_array().unwrap().as_slice() else { panic!("{prefix}") };
+        assert_eq!([&once["duplicates"], &few["duplicates"], &many["duplicates"]], ["1", "2-9", "10-99"]);
+        assert!(rate(many) > 0.8 && rate(once) < rate(few) && rate(few) < rate(many), "{prefix}");
         let count = |of: &Value| of["sequences"].as_u64().unwrap();
-        assert_eq!(buckets.iter().map(count).sum::<u64>(), count(prefix));
-        // What stands three times can be drawn from three places.
-        assert!(count(&buckets[1]) > 2 * count(&buckets[0]) && count(&buckets[2]) > 2 * count(&buckets[1]), "{prefix}");
+        assert_eq!(count(once) + count(few) + count(many), count(prefix));
+        let (exact, matched) = (rate(prefix), prefix["matched_share"].as_f64().unwrap());
+        assert!(exact <= matched && matched <= 1.0, "{prefix}");
     }
     let sequences = said["sequences"].as_array().unwrap();
     let of_text = |record: u64| {
@@ -96,20 +99,20 @@ fn what_a_model_knows_by_heart_is_told_from_what_it_never_saw() {
 
     let unseen = corpus(dir.path(), "unseen.jsonl", &(100..108).map(text).collect::<Vec<_>>());
     let unseen = shards(dir.path(), &unseen, &model);
-    let said = memorised(&model, &unseen).arg("--json").run().json();
+    let said = memorised(&model, &unseen, "5000").arg("--json").run().json();
     for prefix in said["prefixes"].as_array().unwrap() {
         assert_eq!(prefix["exact_match"], 0, "{prefix}");
-        assert!(prefix["wilson_95"][1].as_f64().unwrap() < 0.1, "{prefix}");
+        assert!(prefix["wilson_95"][1].as_f64().unwrap() < 0.02, "{prefix}");
     }
 
     // A sample is drawn by its seed, and is a part of the whole.
-    let drawn = |seed: &str| memorised(&model, &known).args(["--sample", "10", "--seed", seed, "--json"]).run().json();
+    let drawn = |seed: &str| memorised(&model, &known, "10").args(["--seed", seed, "--json"]).run().json();
     let (one, other) = (drawn("1"), drawn("2"));
     assert_eq!((&one["sample"], one["sequences"].as_array().unwrap().len()), (&json!(10), 10));
     assert_eq!(one["sequences"], drawn("1")["sequences"]);
     assert_ne!(one["sequences"], other["sequences"]);
     assert!(one["sequences"].as_array().unwrap().iter().all(|sequence| sequences.contains(sequence)));
-    let table = memorised(&model, &known).run();
+    let table = memorised(&model, &known, "50").run();
     assert!(table.text().contains("10-99") && table.text().contains("k-extractability"), "{}", table.text());
 }
 

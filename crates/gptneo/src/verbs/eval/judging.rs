@@ -49,7 +49,7 @@ impl LabelScorer {
         let opened = open(Some(name), &hub, world.environment, &world.interrupt)?;
         let Some(classifier) = &opened.config().classifier else {
             return Err(Failure::usage(format!("{name} is no classifier: it has no sequence classification head"))
-                .hint("a model that gptneo finetune made of a recipe with labels, or words:FILE"));
+                .hint("gptneo finetune on examples with labels, which makes one; or words:FILE"));
         };
         if classifier.is_value() {
             return Err(Failure::usage(format!("{name} tells a value of a text (regression), and no label")));
