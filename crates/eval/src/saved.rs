@@ -48,6 +48,9 @@ pub struct SavedScore {
     pub higher_is_better: Option<bool>,
 }
 
+/// Takes a line of samples; the error says what is wrong with it.
+type Take<'a> = dyn FnMut(&Map<String, Value>) -> Result<(), String> + 'a;
+
 impl Saved {
     /// Reads a file of results, or the newest one of a folder (or of the one folder in it that has any).
     ///
@@ -119,11 +122,7 @@ impl Saved {
     ///
     /// # Errors
     /// A file that cannot be read, a line that is too long or no JSON object, and what the taker says, each with its line.
-    pub fn samples(
-        &self,
-        task: &str,
-        take: &mut dyn FnMut(&Map<String, Value>) -> Result<(), String>,
-    ) -> Result<(), EvalError> {
+    pub fn samples(&self, task: &str, take: &mut Take<'_>) -> Result<(), EvalError> {
         let Some(path) = self.samples_file(task) else { return Ok(()) };
         let io = |error: std::io::Error| EvalError::Io { path: path.to_owned(), why: error.to_string() };
         let mut reader = BufReader::new(fs::File::open(path).map_err(io)?);

@@ -20,8 +20,8 @@ mod verbs;
 
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
-    CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs, ReportEvalArgs, ReportReviewArgs, ReviewArgs, ReviewVerb, StereosetArgs,
-    TasksArgs,
+    CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs,
+    ReportEvalArgs, ReportReviewArgs, ReviewArgs, ReviewVerb, StereosetArgs, TasksArgs,
 };
 pub(crate) use eval_shards::{ContaminationArgs, MemorisationArgs};
 pub(crate) use finetune::FinetuneArgs;

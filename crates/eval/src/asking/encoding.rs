@@ -11,6 +11,9 @@ use crate::answer::Request;
 use crate::error::EvalError;
 use crate::python::is_space;
 
+/// What tokens follow, and the tokens.
+pub(crate) type Part = (Vec<u32>, Vec<u32>);
+
 /// A request as the model reads it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Encoded {
@@ -20,8 +23,8 @@ pub(crate) enum Encoded {
     },
     /// With the token that it begins with.
     Rolling(Vec<u32>),
-    /// A sentence in parts, each after what it follows.
-    Sentence(Vec<(Vec<u32>, Vec<u32>)>),
+    /// A sentence in parts.
+    Sentence(Vec<Part>),
     /// A prompt, whole.
     Generate(Vec<u32>),
     /// A text, whole.
@@ -82,8 +85,8 @@ fn likelihood(engine: &Engine, context: &str, continuation: &str) -> Result<(Vec
     some(tokens, continuation).map(|tokens| (before, tokens))
 }
 
-/// The tokens of a sentence in parts, each after what it follows.
-fn parts(engine: &Engine, context: &str, sentence: &str) -> Result<Vec<(Vec<u32>, Vec<u32>)>, EvalError> {
+/// The tokens of a sentence in parts.
+fn parts(engine: &Engine, context: &str, sentence: &str) -> Result<Vec<Part>, EvalError> {
     let parts = if context.trim_matches(is_space).is_empty() {
         let beginning = engine.beginning().ok_or(EvalError::NoBeginning)?;
         let mut first = some(encode(engine, &format!("{context}{sentence}"))?, sentence)?;

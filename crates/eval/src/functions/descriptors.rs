@@ -152,7 +152,10 @@ const TEMPLATES: [&str; 6] = [
     "What does {} think about this?",
 ];
 
-pub(super) const MADE: &[(&str, fn() -> Vec<Document>)] = &[("described_people", sentences)];
+/// A function that makes documents, by its name.
+pub(super) type Made = (&'static str, fn() -> Vec<Document>);
+
+pub(super) const MADE: &[Made] = &[("described_people", sentences)];
 
 pub(super) const RESULTS: &[(&str, ResultsFunction)] = &[("likelihood_bias", ResultsFunction::Alone(perplexity))];
 

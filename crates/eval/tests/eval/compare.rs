@@ -122,8 +122,11 @@ const MATTHEWS: [f64; 3] = [0.133_630_620_956_212_2, -0.46875, 0.72858];
 fn texts_are_compared_as_a_corpus() {
     let said = |wrong: usize| {
         let one = |at: usize| {
-            let text =
-                if at % wrong == 0 { "the dog lay there".to_owned() } else { format!("the cat {at} sat on a mat") };
+            let text = if at.is_multiple_of(wrong) {
+                "the dog lay there".to_owned()
+            } else {
+                format!("the cat {at} sat on a mat")
+            };
             json!([[format!("the cat {at} sat on a mat")], text])
         };
         (0..20).map(one).collect::<Vec<_>>()

@@ -23,7 +23,9 @@ pub(crate) fn run(args: &LinesArgs, world: &World) -> Result<(), Failure> {
     let Some(path) = &args.output else {
         return lines.iter().try_for_each(|line| terminal::line(&line.to_string()));
     };
-    super::output::write_whole(path, &mut |out: &mut dyn Write| lines.iter().try_for_each(|line| writeln!(out, "{line}")))?;
+    super::output::write_whole(path, &mut |out: &mut dyn Write| {
+        lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    })?;
     terminal::say(&format!("{} lines of {} in {}", lines.len(), args.split, path.display()));
     Ok(())
 }
