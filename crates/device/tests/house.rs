@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("gptneo-text", &[]),
     ("gptneo-hub", &[]),
     ("gptneo-runs", &[]),
+    ("gptneo-tables", &[]),
     ("gptneo-kernels", &["gptneo-device"]),
     ("gptneo-cuda", &["gptneo-device"]),
     ("gptneo-mpi", &["gptneo-device"]),
@@ -26,9 +27,9 @@ const EDGES: &[(&str, &[&str])] = &[
         "gptneo-train",
         &["gptneo-device", "gptneo-checkpoint", "gptneo-engine", "gptneo-model", "gptneo-runs", "gptneo-text"],
     ),
-    ("gptneo-eval", &["gptneo-engine", "gptneo-hub", "gptneo-runs", "gptneo-text"]),
+    ("gptneo-eval", &["gptneo-engine", "gptneo-hub", "gptneo-runs", "gptneo-tables", "gptneo-text"]),
     ("gptneo-serve", &["gptneo-engine", "gptneo-runs"]),
-    ("gptneo-corpus", &["gptneo-hub", "gptneo-text"]),
+    ("gptneo-corpus", &["gptneo-hub", "gptneo-tables", "gptneo-text"]),
     (
         "gptneo",
         &[

@@ -54,9 +54,7 @@ fn wanted(aggregation: Aggregation) -> &'static str {
         | Aggregation::NanMean
         | Aggregation::Perplexity => "a number",
         Aggregation::Pearson | Aggregation::Spearman => "[right value, found value]",
-        Aggregation::Stereo(_) => {
-            "[term, whether the stereotype is likelier, 0 to 2 related sentences that are likelier]"
-        }
+        Aggregation::Stereo(_) => "[term, stereotype or not, 0 to 2 related ones]",
         Aggregation::DifferingPairs => "[axis, descriptor, number]",
         Aggregation::AmbiguousBias | Aggregation::DisambiguatedBias => "[right, biased, names somebody]",
         Aggregation::WeightedPerplexity | Aggregation::BitsPerByte => "[log-likelihood, length above 0]",

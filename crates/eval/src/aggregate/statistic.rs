@@ -206,9 +206,9 @@ mod tests {
             triple: Triple::new((at % 3) as f64, (at % 2) as f64, 0.5).unwrap(),
         };
         let biased = |at: usize| Measure::Stereotype {
-            right: at % 3 == 0,
-            biased: at % 2 == 0,
-            known: at % 3 > 0 || at % 2 == 0,
+            right: at.is_multiple_of(3),
+            biased: at.is_multiple_of(2),
+            known: !at.is_multiple_of(3) || at.is_multiple_of(2),
         };
         let places = [3, 3, 0, 6, 5, 1, 3];
         for &(name, aggregation) in Aggregation::NAMES {

@@ -234,7 +234,7 @@ fn without_a_judge_nothing_is_asked() {
     let refused = world.eval("toxigen_generation_women_hate").run();
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("needs a judge of toxicity") && refused.stderr.contains("words:FILE"));
-    let listed = gptneo(["eval", "tasks", "toxigen", "--json"]).json();
+    let listed = gptneo(["eval", "tasks", "toxigen_generation", "--json"]).json();
     assert_eq!(listed["tasks"].as_array().unwrap().len(), 31);
 }
 

@@ -57,7 +57,7 @@ fn with(
         tokenizer: None,
         extra: vec![("tokenizer_config.json".to_owned(), b"{}".to_vec())],
         another_device: &mut || cpu(),
-        scores,
+        scores: scores.map(|scores| scores as Scores<'_>),
         observer: notes,
         peak: None,
     };
