@@ -1,5 +1,5 @@
-//! The inner loops: a block of results from packed panels, register tile by register tile. Chains are taken a few at a time: as
-//! many as leave a right panel of them in the first-level cache while all rows pass it.
+//! The inner loops: a block of results from packed panels, register tile by register tile. The chains of a tile follow each other,
+//! so that its results stay in the first-level cache while they are added up.
 
 use crate::isa::Isa;
 use crate::lanes::{Lanes, WideBody};
@@ -22,9 +22,6 @@ impl Widths {
         }
     }
 }
-
-/// Bytes of a right panel that a first-level cache of 32 KiB keeps while four left tiles, results and what comes next pass through.
-const STAYING: usize = 12 << 10;
 
 /// One cut of a block: `out (+)= left right`, chain after chain.
 pub(super) struct Block<'a> {
@@ -80,24 +77,21 @@ impl Block<'_> {
         let columns = right.len() / right_panel;
         let stride = columns * across;
         assert!(out.len() >= rows.next_multiple_of(R) * stride, "room for whole tiles");
-        let together = (STAYING / (right_chain * size_of::<f32>())).max(1);
-        for begin in (0..chains).step_by(together) {
-            for column in 0..columns {
-                for row in (0..rows).step_by(R) {
-                    for chain in begin..chains.min(begin + together) {
-                        let first = first && chain == 0;
-                        // SAFETY: each panel holds `steps` values of its width for each chain; `out` has room for whole tiles.
-                        unsafe {
-                            let a = left.as_ptr().add(row / width * left_panel + chain * left_chain + row % width);
-                            let b = right.as_ptr().add(column * right_panel + chain * right_chain);
-                            let c = out.as_mut_ptr().add(row * stride + column * across);
-                            match rows - row {
-                                1 => multiply::<L, 1, V>(l, steps, a, width, b, c, stride, first),
-                                2 => multiply::<L, 2, V>(l, steps, a, width, b, c, stride, first),
-                                3 | 4 => multiply::<L, 4, V>(l, steps, a, width, b, c, stride, first),
-                                5 | 6 if R > 4 => multiply::<L, 6, V>(l, steps, a, width, b, c, stride, first),
-                                _ => multiply::<L, R, V>(l, steps, a, width, b, c, stride, first),
-                            }
+        for column in 0..columns {
+            for row in (0..rows).step_by(R) {
+                for chain in 0..chains {
+                    let first = first && chain == 0;
+                    // SAFETY: each panel holds `steps` values of its width for each chain; `out` has room for whole tiles.
+                    unsafe {
+                        let a = left.as_ptr().add(row / width * left_panel + chain * left_chain + row % width);
+                        let b = right.as_ptr().add(column * right_panel + chain * right_chain);
+                        let c = out.as_mut_ptr().add(row * stride + column * across);
+                        match rows - row {
+                            1 => multiply::<L, 1, V>(l, steps, a, width, b, c, stride, first),
+                            2 => multiply::<L, 2, V>(l, steps, a, width, b, c, stride, first),
+                            3 | 4 => multiply::<L, 4, V>(l, steps, a, width, b, c, stride, first),
+                            5 | 6 if R > 4 => multiply::<L, 6, V>(l, steps, a, width, b, c, stride, first),
+                            _ => multiply::<L, R, V>(l, steps, a, width, b, c, stride, first),
                         }
                     }
                 }

@@ -9,7 +9,7 @@
 //! columns `n j + i` in rising order; all chains are added up in order, cut after cut. The decoder's products have
 //! [eight chains](Summation::DECODING): that makes a token's product alone as fast as memory ([`crate::float`]: a vector of a
 //! weight's row holds one term of each chain, and nothing is transposed), and a token's sums are the same alone and among others.
-//! Training has no such pair, and takes [four](Summation::TRAINING). Chains are a thing of packing here.
+//! Training has no such pair, and takes [two](Summation::TRAINING). Chains are a thing of packing here.
 //!
 //! Error: at most `(L + n c + 1) 2^-24` of the sum of the magnitudes, for `c` cuts of `n` chains of at most `L` terms, tested
 //! against f64 and the crate `gemm` (`tests.rs`; with weights of every type, `tests/it/products.rs`).
@@ -41,13 +41,13 @@ use kernel::{Block, Widths};
 pub(crate) use pack::Lines;
 use pack::{Pack, filled, packed_len};
 
-/// Columns of a cut: eight chains of 96 terms, or four of 192.
+/// Columns of a cut: eight chains of 96 terms, or two of 384.
 pub(crate) const KC: usize = 768;
 
 /// Lines of either operand whose results are computed at once. Whole panels of every width.
 const BLOCK: usize = 96;
 
-/// Blocks of the shared operand that one claim runs over at most: so many results wait where there are several cuts.
+/// Blocks of the shared operand that one claim runs over at most: so many results wait for the last cut.
 const MOST_BLOCKS: usize = 11;
 
 /// f32 of scratch of its own that each worker needs: the panels of a block's cut, and results.
@@ -122,8 +122,8 @@ impl Summation {
     /// As a token's product alone has it.
     pub(crate) const DECODING: Self = Self { chains: 8 };
 
-    /// Fewer, so that results are loaded, added to and stored less often; as many as keep a chain's panels in the first-level cache.
-    pub(crate) const TRAINING: Self = Self { chains: 4 };
+    /// Fewer, so that results are loaded, added to and stored less often; one would be no faster, and less exact.
+    pub(crate) const TRAINING: Self = Self { chains: 2 };
 }
 
 /// The cuts of `depth` columns.
@@ -277,13 +277,8 @@ impl Blocks<'_> {
         let regions = || shared.clone().step_by(BLOCK).map(|start| start..shared.end.min(start + BLOCK));
         let sides =
             |region: Range<usize>| if side == Side::Left { (region, own.clone()) } else { (own.clone(), region) };
-        let finish = |(rows, cols): (Range<usize>, Range<usize>), sums: &[f32]| {
-            let width = cols.len().next_multiple_of(widths.right);
-            self.finish.apply(isa, rows, cols, sums, width);
-        };
         if depth == 0 {
-            out.fill(0.0);
-            regions().for_each(|region| finish(sides(region), out));
+            out[..regions().count() * BLOCK * BLOCK].fill(0.0);
         }
         let chains = summation.chains;
         for cut in cuts(depth) {
@@ -293,21 +288,21 @@ impl Blocks<'_> {
                 isa,
                 Pack { from: self.own, lines: own.clone(), cut: cut.clone(), width: own_width, chains, out: panel },
             );
-            let last = cut.end == depth;
-            for (at, region) in regions().enumerate() {
-                // Where there is one cut, nothing waits: all regions use the same room.
-                let at = if last && cut.start == 0 { 0 } else { at };
-                let out = &mut out[at * BLOCK * BLOCK..][..BLOCK * BLOCK];
+            for (region, out) in regions().zip(out.chunks_exact_mut(BLOCK * BLOCK)) {
                 let packed = &self.packed[self.panels.offset(&cut, region.start)..];
                 let packed = &packed[..packed_len(region.len(), cut.len(), self.panels.width())];
                 let (left, right) = if side == Side::Left { (packed, &*panel) } else { (&*panel, packed) };
-                let results = sides(region);
-                let rows = results.0.len();
-                kernel::run(isa, Block { widths, left, right, chains, steps, rows, out, first: cut.start == 0 });
-                if last {
-                    finish(results, out);
-                }
+                let (rows, _) = sides(region);
+                kernel::run(
+                    isa,
+                    Block { widths, left, right, chains, steps, rows: rows.len(), out, first: cut.start == 0 },
+                );
             }
+        }
+        for (region, out) in regions().zip(out.chunks_exact(BLOCK * BLOCK)) {
+            let (rows, cols) = sides(region);
+            let width = cols.len().next_multiple_of(widths.right);
+            self.finish.apply(isa, rows, cols, out, width);
         }
     }
 }
