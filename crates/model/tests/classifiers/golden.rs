@@ -134,7 +134,7 @@ impl Golden {
             assert!(error < 1e-4 * size + 2e-6, "{context}: |{name}| = {}, not {size}", norm(&found));
             let typical = size / (found.len() as f64).sqrt();
             for (found, wanted) in found.iter().step_by((found.len() / 61).max(1)).zip(&wanted[1..]) {
-                let bound = 2e-4 * (f64::from(wanted.abs()) + typical) + 4e-6;
+                let bound = 2e-4 * (f64::from(wanted.abs()) + typical) + 2e-6;
                 assert!(f64::from(found - wanted).abs() < bound, "{context}: {name} has {found}, not {wanted}");
             }
             count += 1;
