@@ -6,6 +6,7 @@
 //! Snappy, gzip and Zstandard. Source: the format's `parquet.thrift` and `Encodings.md`, version 2.10.
 
 mod assemble;
+mod cursor;
 mod decode;
 mod delta;
 mod footer;

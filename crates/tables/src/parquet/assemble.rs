@@ -6,29 +6,20 @@
 use serde_json::{Map, Value};
 
 use crate::Row;
-use crate::flaw::{Flaw, Said, damaged, unsupported};
+use crate::flaw::{Said, damaged, unsupported};
 use crate::float;
 use crate::limits::Budget;
 use crate::moment;
+use crate::parquet::cursor::{Cursor, disagree};
 use crate::parquet::decode::Scalar;
 use crate::parquet::footer::RowGroup;
-use crate::parquet::page::{Page, Pages};
-use crate::parquet::schema::{Columns, Leaf, Meaning, Node, Shape, Stored};
+use crate::parquet::schema::{Columns, Meaning, Node, Shape, Stored};
 
 /// A group of rows, as it is read.
 pub(crate) struct Group<'a> {
     columns: &'a Columns,
-    cursors: Vec<Cursor<'a>>,
+    cursors: Vec<Cursor<&'a [u8]>>,
     left: usize,
-}
-
-/// A column, at some place of some page.
-struct Cursor<'a> {
-    pages: Pages<&'a [u8]>,
-    leaf: Leaf,
-    page: Option<Page>,
-    place: usize,
-    value: usize,
 }
 
 impl<'a> Group<'a> {
@@ -37,8 +28,7 @@ impl<'a> Group<'a> {
             let (found, wanted) = (group.chunks.len(), columns.leaves.len());
             return Err(damaged(format!("a group of rows has {found} columns and the table {wanted}")));
         }
-        let cursor =
-            |(chunk, &leaf)| Cursor { pages: Pages::new(file, chunk, leaf), leaf, page: None, place: 0, value: 0 };
+        let cursor = |(chunk, &leaf)| Cursor::new(file, chunk, leaf);
         let cursors = group.chunks.iter().zip(&columns.leaves).map(cursor).collect();
         Ok(Group { columns, cursors, left: group.rows })
     }
@@ -77,7 +67,11 @@ impl<'a> Group<'a> {
             return Ok(Value::Null);
         }
         match &node.shape {
-            Shape::Leaf => self.cursor(node.first)?.take(budget),
+            Shape::Leaf => {
+                let cursor = self.cursor(node.first)?;
+                let leaf = cursor.leaf;
+                read(cursor.scalar(budget)?, leaf.meaning, leaf.stored == Stored::Int32, budget)
+            }
             Shape::Struct(parts) => {
                 budget.depth(depth + 1)?;
                 let mut fields = Map::new();
@@ -120,46 +114,15 @@ impl<'a> Group<'a> {
         for leaf in node.first..node.end {
             let cursor = self.cursor(leaf)?;
             match cursor.peek(budget)? {
-                Some((_, defined)) if defined < cursor.leaf.defined => cursor.place += 1,
+                Some((_, defined)) if defined < cursor.leaf.defined => cursor.skip(),
                 _ => return Err(disagree()),
             }
         }
         Ok(())
     }
 
-    fn cursor(&mut self, leaf: usize) -> Said<&mut Cursor<'a>> {
+    fn cursor(&mut self, leaf: usize) -> Said<&mut Cursor<&'a [u8]>> {
         self.cursors.get_mut(leaf).ok_or_else(disagree)
-    }
-}
-
-fn disagree() -> Flaw {
-    damaged("its columns disagree on where lists and objects begin and end")
-}
-
-impl Cursor<'_> {
-    /// The list that the next place goes on with, and how deep it is defined; `None` after the last.
-    fn peek(&mut self, budget: &mut Budget<'_>) -> Said<Option<(u16, u16)>> {
-        if self.page.as_ref().is_none_or(|page| self.place >= page.len) {
-            self.page = self.pages.next_page(budget)?;
-            (self.place, self.value) = (0, 0);
-        }
-        Ok(self.page.as_ref().map(|page| {
-            let level = |levels: &[u32], all: u16| levels.get(self.place).map_or(all, |&level| level as u16);
-            (level(&page.repeats, 0), level(&page.defined, self.leaf.defined))
-        }))
-    }
-
-    /// The value at the next place, which has one.
-    fn take(&mut self, budget: &mut Budget<'_>) -> Said<Value> {
-        match self.peek(budget)? {
-            Some((_, defined)) if defined == self.leaf.defined => {}
-            _ => return Err(disagree()),
-        }
-        let page = self.page.as_ref().ok_or_else(disagree)?;
-        let scalar = page.values.at(self.value).ok_or_else(|| damaged("its dictionary is too short"))?;
-        self.place += 1;
-        self.value += 1;
-        read(scalar, self.leaf.meaning, self.leaf.stored == Stored::Int32, budget)
     }
 }
 

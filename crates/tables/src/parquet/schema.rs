@@ -5,7 +5,7 @@ use crate::names::twice;
 use crate::parquet::footer::{Element, Logical, Repetition};
 
 /// Nodes within nodes.
-const DEEPEST: usize = 64;
+pub(crate) const DEEPEST: usize = 64;
 
 /// The columns of a table.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::flaw::{Said, Where, damaged, limit, shown, unsupported};
 use crate::limits::{Budget, Limits};
+use crate::parquet::cursor::Cursor;
 use crate::parquet::decode::Scalar;
 use crate::parquet::footer::{Element, Footer, Repetition, RowGroup};
-use crate::parquet::page::{Page, Pages};
-use crate::parquet::schema::{Leaf, Meaning, Stored};
+use crate::parquet::schema::{DEEPEST, Leaf, Meaning, Stored};
 use crate::parquet::source::Source;
 use crate::parquet::{MAGIC, footer_of};
 
@@ -35,10 +35,7 @@ pub struct Strings {
 
 /// A group of rows, as it is read.
 struct Group {
-    pages: Pages<Arc<File>>,
-    page: Option<Page>,
-    place: usize,
-    value: usize,
+    cursor: Cursor<Arc<File>>,
     left: usize,
 }
 
@@ -97,7 +94,7 @@ impl Strings {
             match &mut self.group {
                 Some(group) if group.left > 0 => break group,
                 Some(group) => {
-                    if group.pages.next_page(&mut Budget::new(&self.limits))?.is_some() {
+                    if group.cursor.peek(&mut Budget::new(&self.limits))?.is_some() {
                         return Err(damaged("its column has more values than there are rows"));
                     }
                     self.group = None;
@@ -110,28 +107,24 @@ impl Strings {
                 }
             }
         };
-        while group.page.as_ref().is_none_or(|page| group.place >= page.len) {
-            group.page = group.pages.next_page(&mut Budget::new(&self.limits))?;
-            (group.place, group.value) = (0, 0);
-            if group.page.is_none() {
-                return Err(damaged("its column has fewer values than there are rows"));
+        let mut budget = Budget::new(&self.limits);
+        match group.cursor.peek(&mut budget)? {
+            None => return Err(damaged("its column has fewer values than there are rows")),
+            Some((_, defined)) if defined == self.leaf.defined => {
+                let Scalar::Bytes(text) = group.cursor.scalar(&mut budget)? else {
+                    return Err(damaged("its column has no strings"));
+                };
+                let most = self.limits.text_bytes;
+                if text.len() > most {
+                    return Err(limit(format!("a text of {} bytes; {most} are allowed", text.len())));
+                }
+                take(Some(text));
+            }
+            Some(_) => {
+                group.cursor.skip();
+                take(None);
             }
         }
-        let page = group.page.as_ref().expect("filled above");
-        let defined = page.defined.get(group.place).copied().unwrap_or(u32::from(self.leaf.defined));
-        let value = if defined == u32::from(self.leaf.defined) {
-            let value = page.values.at(group.value).ok_or_else(|| damaged("its dictionary is too short"))?;
-            group.value += 1;
-            let Scalar::Bytes(text) = value else { return Err(damaged("its column has no strings")) };
-            if text.len() > self.limits.text_bytes {
-                return Err(limit(format!("a text of {} bytes; {} are allowed", text.len(), self.limits.text_bytes)));
-            }
-            Some(text)
-        } else {
-            None
-        };
-        take(value);
-        group.place += 1;
         group.left -= 1;
         self.row += 1;
         Ok(true)
@@ -141,8 +134,8 @@ impl Strings {
         let Some(group) = self.groups.next() else { return Ok(()) };
         let chunk = group.chunks.get(self.column);
         let chunk = chunk.ok_or_else(|| damaged("a group of rows has fewer columns than the table"))?;
-        let pages = Pages::new(Arc::clone(&self.file), chunk, self.leaf);
-        self.group = Some(Group { pages, page: None, place: 0, value: 0, left: group.rows });
+        let cursor = Cursor::new(Arc::clone(&self.file), chunk, self.leaf);
+        self.group = Some(Group { cursor, left: group.rows });
         Ok(())
     }
 }
@@ -218,6 +211,3 @@ fn find(schema: &[Element], column: &str) -> Said<(usize, Leaf)> {
     names.truncate(LISTED);
     Err(unsupported(format!("it has no column {column:?}; it has {}{more}", names.join(", "))))
 }
-
-/// Groups within groups.
-const DEEPEST: usize = 64;
