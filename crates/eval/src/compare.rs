@@ -16,8 +16,8 @@ use serde::Serialize;
 use crate::error::EvalError;
 use crate::saved::{Saved, SavedScore, aggregation};
 use normal::two_sided;
+pub(crate) use paired::Z95;
 pub use paired::{McNemar, Paired};
-pub(crate) use paired::{Z95, percentile};
 use pairing::Samples;
 
 /// Resamples behind an interval.

@@ -66,25 +66,15 @@ pub use saved::{Saved, SavedScore};
 
 pub use shards::{Shards, Whereabouts};
 
-/// SHA-256 of a file in hexadecimal, as results name what they rest on.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn file_hash(path: &std::path::Path) -> std::io::Result<String> {
-    use sha2::{Digest, Sha256};
-    let mut file = std::fs::File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
-    loop {
-        match std::io::Read::read(&mut file, &mut piece)? {
-            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => digest.update(&piece[..count]),
-        }
-    }
-}
-
 /// SHA-256 in hexadecimal.
 pub(crate) fn hash(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 in base64, by which a page's policy names its own styles and scripts.
+pub(crate) fn policy_hash(text: &str) -> String {
+    use base64::Engine as _;
+    use sha2::{Digest, Sha256};
+    base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text))
 }

@@ -13,13 +13,12 @@ mod tasks;
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use digest::Digest;
 use html::Html;
+
+use crate::policy_hash;
 
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
@@ -59,8 +58,8 @@ impl<'r> Page<'r> {
                 html.void("meta", &[("charset", "utf-8")]);
                 let policy = format!(
                     "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-                    hash(STYLE),
-                    hash(SCRIPT)
+                    policy_hash(STYLE),
+                    policy_hash(SCRIPT)
                 );
                 html.void("meta", &[("http-equiv", "Content-Security-Policy"), ("content", &policy)]);
                 html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
@@ -111,10 +110,6 @@ impl<'r> Page<'r> {
         });
         html.within("script", &[], |html| html.constant(SCRIPT));
     }
-}
-
-fn hash(text: &str) -> String {
-    STANDARD.encode(Sha256::digest(text))
 }
 
 /// What stands at a path of names.

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::aggregate::{Aggregation, Measure, resampled};
+use crate::review::resample::quantile;
 
 /// Standard errors on either side of a value that hold 95 % of a normal distribution.
 pub(crate) const Z95: f64 = 1.959_963_984_540_054;
@@ -92,7 +93,7 @@ impl Paired {
             paired_a,
             paired_b,
             difference,
-            interval: [percentile(&drawn, 0.025), percentile(&drawn, 0.975)],
+            interval: [quantile(&drawn, 0.025), quantile(&drawn, 0.975)],
             p: (2.0 * rarer as f64 / (drawn.len() + 1) as f64).min(1.0),
             count,
             wins,
@@ -118,13 +119,6 @@ impl McNemar {
         let sum: f64 = logs.iter().map(|log| (log - term).exp()).sum();
         Self { only_a, only_b, p: (2.0 * (term + sum.ln()).exp()).min(1.0) }
     }
-}
-
-/// Of sorted numbers, interpolated linearly between neighbours.
-pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    below + (above - below) * place.fract()
 }
 
 #[cfg(test)]
@@ -154,7 +148,7 @@ mod tests {
     #[test]
     fn percentiles_are_numpys() {
         let numbers = [1.0, 2.0, 4.0, 8.0];
-        assert_eq!([0.0, 0.025, 0.5, 1.0].map(|share| percentile(&numbers, share)), [1.0, 1.075, 3.0, 8.0]);
+        assert_eq!([0.0, 0.025, 0.5, 1.0].map(|share| quantile(&numbers, share)), [1.0, 1.075, 3.0, 8.0]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use gptneo_runs::curve::Axis;
 
 use super::html::Html;
+use crate::review::resample::quantile;
 
 /// Pixels between the rows of intervals.
 const ROW: usize = 42;
@@ -143,7 +144,7 @@ pub(super) fn bars(html: &mut Html, title: &str, unit: &str, values: &[f64]) {
 }
 
 fn quarters(sorted: &[f64], unit: &str, left_out: usize) -> String {
-    let at = |share: f64| shown(crate::compare::percentile(sorted, share));
+    let at = |share: f64| shown(quantile(sorted, share));
     let left_out =
         if left_out > 0 { format!("; {left_out} without such a number are left out") } else { String::new() };
     format!(

@@ -8,14 +8,12 @@
 //! its element, and the script puts them into the document as text only. A content security policy allows the page's own
 //! script and style by their hashes, and no request at all.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::judgement::{LONGEST_NOTE, Scale};
 use super::sheet::{Prompt, Sheet};
 use super::visible::{LONGEST_NAME, visible};
+use crate::policy_hash;
 
 const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -58,17 +56,13 @@ pub fn page(sheet: &Sheet) -> String {
     };
     // The texts come last: what they hold is not searched for marks.
     let parts = [
-        ("@style-hash@", digest(STYLE)),
-        ("@script-hash@", digest(SCRIPT)),
+        ("@style-hash@", policy_hash(STYLE)),
+        ("@script-hash@", policy_hash(SCRIPT)),
         ("@style@", STYLE.to_owned()),
         ("@script@", SCRIPT.to_owned()),
         ("@data@", escaped(&serde_json::to_string(&data).expect("strings can be written"))),
     ];
     parts.iter().fold(HTML.to_owned(), |page, (mark, part)| page.replacen(mark, part, 1))
-}
-
-fn digest(text: &str) -> String {
-    STANDARD.encode(Sha256::digest(text))
 }
 
 /// JSON that cannot end the element it stands in.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::{Options, Outcome, prepare, score};
 use crate::answer::{Answer, Request};
-use crate::asking::Watch;
 use crate::catalog::Catalog;
 use crate::data::Library;
 use crate::judges::Judges;
@@ -38,22 +37,15 @@ pub(crate) fn trial_of(catalog: &Catalog, name: &str, folder: &Path, model: Mode
     let options = Options { bootstrap_iterations: 100, ..Options::default() };
     let chosen = catalog.choose(&[name.to_owned()]).unwrap_or_else(|error| panic!("{error}"));
     let mut judges = Judges::default();
-    let prepared =
-        prepare(chosen, &library, &options, &judges, &mut Unwatched).unwrap_or_else(|error| panic!("{error}"));
+    let prepared = prepare(chosen, &library, &options, &judges, &mut ()).unwrap_or_else(|error| panic!("{error}"));
     let mut tasks = Vec::new();
     for task in &prepared.tasks {
         let of_case = |case: &Case| (0..case.requests.len()).map(|at| model(case.index, at, case)).collect::<Vec<_>>();
         let answers: Vec<Answer> = task.cases.iter().flat_map(of_case).collect();
-        let scored = score(task, &answers, None, &options, &mut judges, &Unwatched);
+        let scored = score(task, &answers, None, &options, &mut judges, &());
         tasks.push(scored.unwrap_or_else(|error| panic!("{error}")));
     }
     prepared.outcome(tasks).unwrap_or_else(|error| panic!("{error}"))
-}
-
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn answered(&mut self, _: usize, _: usize) {}
 }
 
 /// Context and continuation of a request.

@@ -44,7 +44,7 @@ fn solutions_of_human_eval_pass() {
 }
 
 #[test]
-#[ignore = "328 programs take half a minute"]
+#[ignore = "half a minute: .ci/run --full runs it"]
 fn every_solution_of_human_eval_passes() {
     human_eval(1);
 }
@@ -84,7 +84,7 @@ fn solutions_of_mbpp_pass() {
 }
 
 #[test]
-#[ignore = "1948 programs take a minute"]
+#[ignore = "a minute: .ci/run --full runs it"]
 fn every_solution_of_mbpp_passes() {
     mbpp(1);
 }

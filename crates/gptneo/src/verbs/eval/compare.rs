@@ -2,6 +2,7 @@
 
 use gptneo_eval::{Basis, Compared, Comparison, Saved, Side};
 
+use super::output::shown;
 use crate::args::CompareEvalArgs;
 use crate::failure::Failure;
 use crate::terminal;
@@ -79,10 +80,6 @@ fn row(score: &Compared) -> Vec<String> {
         }
     }
     row
-}
-
-fn shown(value: f64) -> String {
-    if value.abs() < 1e6 { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 
 fn signed(value: f64) -> String {

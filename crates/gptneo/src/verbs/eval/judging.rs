@@ -2,13 +2,15 @@
 
 use gptneo_device::{CacheType, DType, PAGE};
 use gptneo_engine::Engine;
-use gptneo_eval::{Chosen, Judges, TextScorer, Vader, WordList, file_hash};
+use gptneo_eval::{Chosen, Judges, TextScorer, Vader, WordList};
+use gptneo_text::shards::sha256_of;
 use serde_json::{Map, Value, json};
 
 use super::programs;
 use crate::args::{HubArgs, LoraArgs, MeasureArgs, ModelArgs, SentimentScorer, ToxicityScorer};
 use crate::failure::Failure;
-use crate::load::{Plan, cpu};
+use crate::head::{self, Parts};
+use crate::load::cpu;
 use crate::open::open;
 use crate::verbs::World;
 
@@ -64,7 +66,8 @@ impl LabelScorer {
             .ok_or_else(|| Failure::usage(format!("{name} has no tokenizer, and what it is to judge is text")))?;
         let mut files = Map::new();
         for path in opened.files() {
-            let digest = file_hash(&path).map_err(|error| Failure::io("cannot read", &path, &error))?;
+            let digest = std::fs::File::open(&path).and_then(|mut file| sha256_of(&mut file));
+            let (digest, _) = digest.map_err(|error| Failure::io("cannot read", &path, &error))?;
             let file = path.file_name().map(|file| file.to_string_lossy().into_owned()).unwrap_or_default();
             files.insert(file, json!(digest));
         }
@@ -85,9 +88,10 @@ impl LabelScorer {
             cache_type_v: Some(CacheType::F32),
             lora: LoraArgs::default(),
         };
-        let plan = Plan::new(&opened, &exact, |context| context + PAGE)?;
-        let loaded = plan.load(&opened, cpu(&args.machine, world.environment)?, &world.interrupt)?;
-        Ok(Self { engine: Engine::new(loaded.model, Some(tokenizer)), label: place, described })
+        let parts = Parts { opened: &opened, adapter: None, model: &exact, machine: &args.machine };
+        let device = cpu(&args.machine, world.environment)?;
+        let (engine, _) = head::engine(&parts, device, Some(tokenizer), |context| context + PAGE, world)?;
+        Ok(Self { engine, label: place, described })
     }
 }
 

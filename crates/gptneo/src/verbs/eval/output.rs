@@ -200,7 +200,8 @@ fn table(outcome: &Outcome, about: &About) -> String {
     text
 }
 
-fn shown(value: f64) -> String {
+/// A number of a score as the table has it.
+pub(super) fn shown(value: f64) -> String {
     if value.abs() < 1e6 { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 

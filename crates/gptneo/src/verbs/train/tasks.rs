@@ -2,7 +2,7 @@
 
 use gptneo_device::CacheType;
 use gptneo_engine::Engine;
-use gptneo_eval::{Answers, Chosen, Judges, Limit, Options, Outcome, Prepared, Score, Subject, Watch, fits, prepare};
+use gptneo_eval::{Answers, Chosen, Judges, Limit, Options, Outcome, Prepared, Score, Subject, fits, prepare};
 use gptneo_kernels::Cpu;
 use gptneo_model::training::Snapshot;
 use gptneo_model::{Classifier, Config, LoadOptions, TensorSource, load};
@@ -58,7 +58,7 @@ impl Tasks {
         let num_fewshot = wanted.num_fewshot.map(|shots| usize::try_from(shots).unwrap_or(usize::MAX));
         let options = Options { num_fewshot, limit, bootstrap_iterations: RESAMPLES, ..Options::default() };
         let _heeded = world.interrupt.heed();
-        Ok(Some(Self { prepared: prepare(chosen, &library, &options, &Judges::default(), &mut Unwatched)?, tokenizer }))
+        Ok(Some(Self { prepared: prepare(chosen, &library, &options, &Judges::default(), &mut ())?, tokenizer }))
     }
 
     /// Puts the tasks to weights, on a device of their own.
@@ -78,17 +78,10 @@ impl Tasks {
         let mut engine = Engine::new(Box::new(loaded.decoder), Some(self.tokenizer.clone()));
         let mut subject = Subject { engine: &mut engine, adapter: None };
         let mut judges = Judges::default();
-        let measured = self.prepared.measure(&|_| true, &mut subject, Answers::InMemory, &mut judges, &mut Unwatched);
+        let measured = self.prepared.measure(&|_| true, &mut subject, Answers::InMemory, &mut judges, &mut ());
         let outcome = measured.and_then(|tasks| self.prepared.outcome(tasks));
         outcome.map(|outcome| scored(&outcome)).map_err(|error| TrainError::Tasks(error.to_string()))
     }
-}
-
-/// Nobody watches single answers.
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn answered(&mut self, _: usize, _: usize) {}
 }
 
 fn scored(outcome: &Outcome) -> Scored {
