@@ -8,7 +8,7 @@ use crate::definition::Task;
 use crate::error::EvalError;
 use crate::prompt::Case;
 use crate::python;
-use crate::run::{Options, cases};
+use crate::run::{Options, prepare_task};
 
 /// The lines of a task's split, each `{"text", "label"}` or `{"text", "text_pair", "label"}`, as `gptneo finetune` reads them. A label is its
 /// name; of a value it is the value; of a candidate it is whether it is right.
@@ -22,10 +22,10 @@ pub fn training_lines(task: Task, library: &Library<'_>, options: &Options) -> R
             format!("it asks for {}, and only classifications have lines to fine-tune a head on", task.output.name());
         return Err(EvalError::Task { task: name, why });
     }
-    let (task, cases) = cases(task, library, options)?;
+    let prepared = prepare_task(task, library, options)?;
     let mut found = Vec::new();
-    for case in &cases {
-        found.extend(lines(&task, case).map_err(|why| EvalError::Document {
+    for case in &prepared.cases {
+        found.extend(lines(&prepared.task, case).map_err(|why| EvalError::Document {
             task: name.clone(),
             split: split.clone(),
             document: case.index,
