@@ -14,12 +14,13 @@ def markdown(results: dict) -> str:
         ("## Against the floors", floors(results)),
         ("## Memory, start and size", small_table(results)),
         ("## What the types cost", quality_table(results)),
+        ("## Evaluation", evaluation_table(results)),
         ("## Every command", medians(results)),
     ]
     parts = [
         "# Benchmarks",
-        "Written by `bench/compare.py` from `bench/results.json`; to measure again, see the first lines of that "
-        "script. Weights are random, shapes are the published ones, and each sitting runs the programs in turn, in "
+        "Written by `bench/compare.py` and `bench/evaluation.py` from `bench/results.json`; to measure again, see their "
+        "first lines. Weights are random, shapes are the published ones, and each sitting runs the programs in turn, in "
         "several rounds. A figure is the median over rounds; a ratio is the median of the ratios within each round.",
         where(results),
         *(f"{title}\n\n{text}" for title, text in titled if text),
@@ -153,6 +154,33 @@ def quality_table(results: dict) -> str:
             ]
         )
     return said + "\n\n" + table(rows)
+
+
+def evaluation_table(results: dict) -> str:
+    evaluation = results.get("evaluation")
+    if not evaluation:
+        return ""
+    floors = {("lambada_openai", "f32"): 2.2, ("lambada_openai", "q8_0"): 3.5, ("hellaswag", "f32"): 3.0}
+    rows = [["task", "documents", "in", "at least", "reached", "gptneo, documents/s", "lm-eval in f32, documents/s"]]
+    for task, parts in evaluation["tasks"].items():
+        documents = sum(part["documents"] for part in parts)
+        theirs = sum(part["lm-eval f32"] for part in parts)
+        for quant in ("f32", "q8_0"):
+            ours = sum(part[f"gptneo {quant}"] for part in parts)
+            ratios = [part["lm-eval f32"] / part[f"gptneo {quant}"] for part in parts]
+            floor = floors.get((task, quant))
+            rows.append(
+                [
+                    task,
+                    str(documents),
+                    quant,
+                    f"{floor:g} x" if floor else "",
+                    f"**{theirs / ours:.2f} x** ({min(ratios):.2f} to {max(ratios):.2f} in {len(parts)} parts)",
+                    f"{documents / ours:.2f}",
+                    f"{documents / theirs:.2f}",
+                ]
+            )
+    return "`gptneo eval` against the reference evaluation harness, on the same documents.\n\n" + table(rows)
 
 
 def small_table(results: dict) -> str:

@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["gptneo-device", "gptneo-checkpoint", "gptneo-engine", "gptneo-model", "gptneo-runs", "gptneo-text"],
     ),
     ("gptneo-eval", &["gptneo-engine", "gptneo-hub", "gptneo-runs", "gptneo-tables", "gptneo-text"]),
-    ("gptneo-serve", &["gptneo-engine", "gptneo-runs"]),
+    ("gptneo-serve", &["gptneo-engine", "gptneo-runs", "gptneo-text"]),
     ("gptneo-corpus", &["gptneo-hub", "gptneo-tables", "gptneo-text"]),
     (
         "gptneo",
@@ -57,6 +57,7 @@ const TEST_EDGES: &[(&str, &[&str])] = &[
     ("gptneo-engine", &["gptneo-kernels"]),
     ("gptneo-mpi", &["gptneo-kernels"]),
     ("gptneo-train", &["gptneo-kernels"]),
+    ("gptneo-serve", &["gptneo-kernels", "gptneo-model"]),
 ];
 
 /// The crates whose sources may contain `unsafe`.

@@ -53,6 +53,7 @@ mod track;
 pub use blocked_words::{BlockedWords, EmptyWord};
 pub use classify::Classification;
 pub use engine::Engine;
+pub use gptneo_model::Spec;
 pub use error::{EngineError, RequestError, SamplingError};
 pub use generation::{Cause, FinishReason, Generation, Piece, Timings, Token};
 pub use likelihoods::{Likelihood, Pair};

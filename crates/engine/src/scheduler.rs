@@ -13,6 +13,7 @@
 //! delivered twice, first come first served, memory conserved, the same tokens as alone.
 
 mod adapters;
+mod embedding;
 mod intake;
 mod room;
 
@@ -175,6 +176,16 @@ impl Scheduler {
             parked: self.live.iter().map(parked).sum(),
             retained: self.retained.len(),
         }
+    }
+
+    /// How much is done at once.
+    pub fn options(&self) -> SchedulerOptions {
+        self.options
+    }
+
+    /// Pages of the cache in use, and all there are.
+    pub fn cache_pages(&self) -> (usize, usize) {
+        self.model.cache_pages()
     }
 
     /// Requests that were not begun, in the order in which they will be.

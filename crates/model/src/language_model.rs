@@ -264,6 +264,9 @@ pub trait LanguageModel: Send {
     /// Whether the cache has room to append so many tokens to each of these sequences (`None`: a new one) at once.
     fn fits(&self, growth: &[(Option<SequenceId>, usize)]) -> bool;
 
+    /// Pages of the cache in use, and all there are.
+    fn cache_pages(&self) -> (usize, usize);
+
     /// Appends every run, and writes the wanted logits to `logits: [wanted, V]`, in the order of the runs; of a classifier
     /// (see [`Spec::classifier`]) they are `[wanted, labels]`.
     ///

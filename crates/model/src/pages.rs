@@ -100,6 +100,13 @@ impl Pages {
         self.groups.len()
     }
 
+    /// Pages that are held, and all there are, of all groups.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        let all: usize = self.groups.iter().map(|group| group.holders.len()).sum();
+        let free: usize = self.groups.iter().map(|group| group.free.len()).sum();
+        (all - free, all)
+    }
+
     pub(crate) fn open(&mut self, adapter: Option<AdapterId>) -> SequenceId {
         let held = vec![Held::default(); self.groups.len()];
         self.add(Sequence { len: 0, adapter, held })

@@ -374,6 +374,10 @@ impl LanguageModel for Toy {
         growth.iter().map(need).sum::<usize>() <= self.free()
     }
 
+    fn cache_pages(&self) -> (usize, usize) {
+        (self.refs.len() - self.free(), self.refs.len())
+    }
+
     fn forward(&mut self, runs: &[Run<'_>], logits: &mut Vec<f32>) -> Result<(), ModelError> {
         self.check(runs)?;
         logits.clear();

@@ -67,6 +67,10 @@ impl<D: Device> LanguageModel for Decoder<D> {
         self.pages.room(growth).is_ok()
     }
 
+    fn cache_pages(&self) -> (usize, usize) {
+        self.pages.in_use()
+    }
+
     fn forward(&mut self, runs: &[Run<'_>], logits: &mut Vec<f32>) -> Result<(), ModelError> {
         self.step(runs, logits, None)
     }

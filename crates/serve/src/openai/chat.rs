@@ -1,0 +1,285 @@
+//! `/v1/chat/completions`: a conversation, written down by the model's template and continued.
+//!
+//! A base model has no template, and is not given one in silence: the request must name one, or the server be started with one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use gptneo_engine::{Event, Generation};
+use gptneo_text::{ChatTemplate, Message, Role};
+use serde_json::{Value, json};
+
+use super::settings::Settings;
+use super::{NOT_OURS, logprobs, now};
+use crate::app::App;
+use crate::body::Sent;
+use crate::fields::{Fields, wrong};
+use crate::guard::fresh;
+use crate::models::Handle;
+use crate::problem::Problem;
+use crate::prompts::{Given, encode};
+use crate::running::{Running, start};
+use crate::sse;
+
+#[derive(Clone)]
+struct Frame {
+    id: String,
+    created: u64,
+    handle: Handle,
+    logprobs: bool,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Problem> {
+    let Sent { mut fields, client } = sent;
+    let limits = &app.limits;
+    let model = fields.string("model")?;
+    fields.ignore(&NOT_OURS);
+    let mut settings = Settings::take(&mut fields, limits, &["max_completion_tokens", "max_tokens"])?;
+    let logprobs = fields.boolean("logprobs")?.unwrap_or(false);
+    let top = fields.integer("top_logprobs", 0..=limits.chat_logprobs)?;
+    if top.is_some_and(|top| top > 0) && !logprobs {
+        return Err(Problem::field("top_logprobs", "`top_logprobs` goes with `logprobs`: set it to true"));
+    }
+    let streams = fields.boolean("stream")?.unwrap_or(false);
+    let usage_too = match fields.object("stream_options")? {
+        None => false,
+        Some(_) if !streams => return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone")),
+        Some(mut options) => {
+            let usage = options.boolean("include_usage")?.unwrap_or(false);
+            options.ignore(&["include_obfuscation", "continuous_usage_stats"]);
+            options.finish()?;
+            usage
+        }
+    };
+    let template = fields.string("chat_template")?;
+    let messages = fields.array("messages", limits.messages)?.ok_or_else(|| fields.missing("messages"))?;
+    let messages = read_messages(messages)?;
+    fields.ignore(&["parallel_tool_calls", "modalities", "reasoning_effort", "verbosity"]);
+    fields.finish()?;
+
+    let handle = app.catalogue.ready(model.as_deref()).await?;
+    let (prompt, stops) = write(&handle, template.as_deref(), &messages)?;
+    settings.stop_at(&stops);
+    let tokens = encode(Given::Text(prompt), &handle).await?;
+    let (mut request, cut) = settings.request(tokens, &handle, "messages")?;
+    request.logprobs = logprobs.then_some(top.unwrap_or(0) as usize);
+    let warnings = match cut {
+        0 => Vec::new(),
+        cut => vec![format!("the first {cut} tokens of the conversation were cut away, as asked")],
+    };
+    let frame = Frame { id: fresh("chatcmpl", Instant::now()), created: now(), handle: handle.clone(), logprobs, warnings };
+    let n = settings.n;
+    let running = start(&app, &client, handle, vec![request])?;
+    if streams {
+        let mut stream = Stream { running, frame, usage_too, ready: VecDeque::new(), usage: [0; 3], over: false };
+        for index in 0..n {
+            stream.say(index, json!({"role": "assistant", "content": ""}), Value::Null, None);
+        }
+        return Ok(sse::stream("text/event-stream", stream, Stream::next));
+    }
+    Ok(Json(whole(running, &frame).await?).into_response())
+}
+
+/// The conversation as the model reads it, and what ends its turn.
+pub(crate) fn write(
+    handle: &Handle,
+    named: Option<&str>,
+    messages: &[Message],
+) -> Result<(String, Vec<&'static str>), Problem> {
+    let asked = named.map(|name| {
+        let template = ChatTemplate::named(name).map_err(|error| Problem::field("chat_template", error.to_string()))?;
+        Ok::<_, Problem>(match &handle.model.tokenizer {
+            Some(tokenizer) => template.with_tokens_of(tokenizer),
+            None => template,
+        })
+    });
+    let asked = asked.transpose()?;
+    let template = asked.as_ref().or(handle.model.template.as_ref()).ok_or_else(|| Problem {
+        code: Some("no_chat_template"),
+        ..Problem::field(
+            "messages",
+            format!(
+                "the model `{}` was not trained to chat, and brings no chat template: send its text to /v1/completions, name a template \
+                 in the request (`chat_template`: {}), or start the server with --chat-template",
+                handle.name,
+                ChatTemplate::names().collect::<Vec<_>>().join(", ")
+            ),
+        )
+    })?;
+    let prompt = template.render(messages, true).map_err(|error| Problem::field("messages", error.to_string()))?;
+    Ok((prompt, template.stops().to_vec()))
+}
+
+/// The turns of a conversation.
+pub(crate) fn read_messages(values: Vec<Value>) -> Result<Vec<Message>, Problem> {
+    if values.is_empty() {
+        return Err(Problem::field("messages", "`messages` is empty: give at least one"));
+    }
+    let read = |(at, value): (usize, Value)| {
+        let at = format!("messages[{at}]");
+        let mut fields = Fields::of(value, &at)?;
+        let role = fields.required("role")?;
+        let role = match role.as_str() {
+            "system" | "developer" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            "tool" | "function" => {
+                let message = format!("`{at}.role` is `{role}`, but the model's template has no place for the answers of tools");
+                return Err(Problem::field(format!("{at}.role"), message));
+            }
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                let message = format!("`{at}.role` is `{shown}`, but must be system, developer, user or assistant");
+                return Err(Problem::field(format!("{at}.role"), message));
+            }
+        };
+        let content = match fields.take("content") {
+            None => return Err(fields.missing("content")),
+            Some(Value::String(text)) => text,
+            Some(Value::Array(parts)) => parts_of(&format!("{at}.content"), parts)?,
+            Some(other) => return Err(wrong(&format!("{at}.content"), &other, "a string, or an array of parts")),
+        };
+        fields.ignore(&["name", "refusal", "annotations", "audio"]);
+        fields.finish()?;
+        Ok(Message::new(role, content))
+    };
+    values.into_iter().enumerate().map(read).collect()
+}
+
+/// Text in parts.
+fn parts_of(at: &str, parts: Vec<Value>) -> Result<String, Problem> {
+    let mut text = String::new();
+    for (place, part) in parts.into_iter().enumerate() {
+        let at = format!("{at}[{place}]");
+        let mut fields = Fields::of(part, &at)?;
+        let kind = fields.required("type")?;
+        if kind != "text" {
+            let shown: String = kind.chars().take(40).collect();
+            let message = format!("`{at}.type` is `{shown}`, but models of this line read text alone");
+            return Err(Problem::field(format!("{at}.type"), message));
+        }
+        text.push_str(&fields.required("text")?);
+        fields.finish()?;
+    }
+    Ok(text)
+}
+
+fn usage(prompt: usize, shared: usize, completion: usize) -> Value {
+    json!({
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": shared},
+    })
+}
+
+/// The answer in one piece.
+async fn whole(mut running: Running, frame: &Frame) -> Result<Value, Problem> {
+    let mut found: Vec<Generation> = Vec::new();
+    while let Some((_, event)) = running.next().await? {
+        if let Event::Finished(generation) = event {
+            found.push(generation);
+        }
+    }
+    found.sort_by_key(|generation| generation.sample);
+    let choice = |(index, generation): (usize, &Generation)| {
+        json!({
+            "index": index,
+            "message": {"role": "assistant", "content": generation.text, "refusal": null},
+            "logprobs": frame.logprobs_of(&generation.tokens),
+            "finish_reason": generation.finish_reason().name(),
+        })
+    };
+    let choices: Vec<Value> = found.iter().enumerate().map(choice).collect();
+    let completion = found.iter().map(Generation::completion_tokens).sum();
+    let (prompt, computed) = found.first().map_or((0, 0), |first| (first.prompt_tokens, first.timings.prefill_tokens));
+    let mut object = frame.object("chat.completion", choices);
+    object["usage"] = usage(prompt, prompt.saturating_sub(computed), completion);
+    Ok(object)
+}
+
+impl Frame {
+    fn object(&self, kind: &str, choices: Vec<Value>) -> Value {
+        let mut object = json!({
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.handle.name,
+            "system_fingerprint": null,
+            "choices": choices,
+        });
+        if !self.warnings.is_empty() {
+            object["warnings"] = json!(self.warnings);
+        }
+        object
+    }
+
+    fn logprobs_of(&self, tokens: &[gptneo_engine::Token]) -> Value {
+        match &self.handle.model.tokenizer {
+            Some(tokenizer) if self.logprobs => logprobs::chat(tokens, tokenizer),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// The answer as it comes.
+struct Stream {
+    running: Running,
+    frame: Frame,
+    usage_too: bool,
+    ready: VecDeque<Bytes>,
+    /// Prompt, shared, completion.
+    usage: [usize; 3],
+    over: bool,
+}
+
+impl Stream {
+    fn say(&mut self, index: usize, delta: Value, logprobs: Value, reason: Option<&str>) {
+        let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason});
+        self.ready.push_back(sse::event(&self.frame.object("chat.completion.chunk", vec![choice])));
+    }
+
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some((bytes, self));
+            }
+            if self.over {
+                return None;
+            }
+            match self.running.next().await {
+                Ok(Some((_, Event::Piece(piece)))) if !piece.text.is_empty() || !piece.tokens.is_empty() => {
+                    let logprobs = self.frame.logprobs_of(&piece.tokens);
+                    self.say(piece.sample, json!({"content": piece.text}), logprobs, None);
+                }
+                Ok(Some((_, Event::Finished(generation)))) => {
+                    let (prompt, computed) = (generation.prompt_tokens, generation.timings.prefill_tokens);
+                    let completion = self.usage[2] + generation.completion_tokens();
+                    self.usage = [prompt, prompt.saturating_sub(computed), completion];
+                    self.say(generation.sample, json!({}), Value::Null, Some(generation.finish_reason().name()));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.over = true;
+                    if self.usage_too {
+                        let mut object = self.frame.object("chat.completion.chunk", Vec::new());
+                        let [prompt, shared, completion] = self.usage;
+                        object["usage"] = usage(prompt, shared, completion);
+                        self.ready.push_back(sse::event(&object));
+                    }
+                    self.ready.push_back(sse::done());
+                }
+                Err(problem) => {
+                    self.over = true;
+                    self.ready.push_back(sse::event(&problem.openai()));
+                }
+            }
+        }
+    }
+}
