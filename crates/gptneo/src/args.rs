@@ -14,6 +14,7 @@ pub(crate) mod normalise;
 mod runs;
 mod sampling;
 mod scorers;
+mod serve;
 mod train;
 pub(crate) mod values;
 mod verbs;
@@ -31,6 +32,7 @@ pub(crate) use runs::{
     SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use serve::ServeArgs;
 pub(crate) use scorers::{SentimentScorer, ToxicityScorer};
 pub(crate) use train::{RunFlags, TrainArgs};
 pub(crate) use verbs::{
@@ -51,6 +53,7 @@ const FRONT_PAGE: &str = "\
 Write:
   run          Continue a prompt (alias: generate)
   chat         Talk with a model that was trained to chat
+  serve        Give models to many: OpenAI's API, Ollama's, a page
 
 Measure:
   eval         Tasks of the field, by the reference harness's definitions
@@ -127,6 +130,8 @@ pub(crate) enum Verb {
     Run(Box<RunArgs>),
     /// Talk with a model that was trained to chat
     Chat(Box<ChatArgs>),
+    /// Serve models to many users at once: OpenAI's API, Ollama's, the Open Inference Protocol, a page
+    Serve(Box<ServeArgs>),
     /// Log-probabilities, perplexity and top logits of a text; labels, of a classifier
     Score(ScoreArgs),
     /// Measure a model on tasks of the field, by the reference harness's definitions

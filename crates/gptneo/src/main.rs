@@ -20,6 +20,7 @@ mod output;
 mod pocket;
 mod progress;
 mod pulling;
+mod rails;
 mod ranks;
 mod request;
 mod source;

@@ -10,6 +10,9 @@ use gptneo_model::{CheckpointSource, LoadError};
 /// What `-m` calls it; also what is meant where no model is named.
 pub(crate) const NAME: &str = "pocket";
 
+/// What is to be known of it.
+pub(crate) const CARD: &str = include_str!("../pocket/MODEL_CARD.md");
+
 static FILE: &[u8] = include_bytes!("../pocket/pocket.gguf");
 
 /// Opens it: headers are read, nothing is loaded.

@@ -5,14 +5,13 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 
-use gptneo_engine::{BlockedWords, Prompt, Request, Sampling, Speculation};
+use gptneo_engine::{Prompt, Request, Sampling, Speculation};
 
 use crate::args::values::Length;
 use crate::args::{GenerationArgs, PromptArgs};
-use crate::failure::{Failure, Kind};
-use crate::input;
+use crate::failure::Failure;
+use crate::{input, rails};
 
 /// Tokens generated where nothing else is said.
 pub(crate) const DEFAULT_LENGTH: usize = 256;
@@ -72,14 +71,7 @@ pub(crate) fn request(prompt: Prompt, args: &GenerationArgs, beams: bool) -> Res
         (None, false) => Speculation::None,
     };
     if let Some(path) = &args.rails.blocked_words {
-        let words = input::file(path)?;
-        let words: Vec<&str> = words.lines().map(str::trim).filter(|word| !word.is_empty()).collect();
-        if words.is_empty() {
-            return Err(Failure::new(Kind::BadFile, format!("{} names no words", path.display()))
-                .hint("write one word or phrase a line, or leave --blocked-words out"));
-        }
-        let rail = BlockedWords::new(words).map_err(|error| Failure::because(Kind::BadFile, &error))?;
-        request.rails.push(Arc::new(rail.refusing_prompts()));
+        request.rails.push(rails::blocked_words(path)?);
     }
     Ok(request)
 }

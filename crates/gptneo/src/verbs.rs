@@ -15,6 +15,7 @@ mod rm;
 mod run;
 mod runs;
 mod score;
+mod serve;
 mod show;
 mod tokenize;
 mod train;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> Result<(), Failure> {
     match cli.verb {
         Verb::Run(args) => run::run(&args, &world),
         Verb::Chat(args) => chat::run(&args, &world),
+        Verb::Serve(args) => serve::run(&args, &world),
         Verb::Score(args) => score::run(&args, &world),
         Verb::Tokenize(args) => tokenize::run(&args, &world),
         Verb::Train(args) => train::run(&args, &world),

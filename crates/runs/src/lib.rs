@@ -28,6 +28,7 @@ mod error;
 mod event;
 pub mod export;
 mod follow;
+mod moment;
 pub mod plot;
 mod record;
 mod recorder;
@@ -41,6 +42,7 @@ pub use event::{
     Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,
 };
 pub use follow::Followed;
+pub use moment::rfc3339;
 pub use record::{
     Filter, Metric, NewRun, Note, Origin, Point, Run, RunId, SILENCE, StoredArtifact, Summary, Text, TextKind, Time,
     now, settings,

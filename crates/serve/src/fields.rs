@@ -30,6 +30,16 @@ impl Fields {
         Self::of(value, "")
     }
 
+    /// An object without fields, which stands at `path`; that ends in a dot.
+    pub(crate) fn empty(path: &str) -> Self {
+        Self { object: Map::new(), path: path.to_owned() }
+    }
+
+    /// Whether a field is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// The object `value`, which stands at `path`.
     pub(crate) fn of(value: Value, path: &str) -> Result<Self, Problem> {
         match value {

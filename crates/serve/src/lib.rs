@@ -18,6 +18,8 @@ mod keys;
 mod listen;
 mod metrics;
 mod models;
+mod oip;
+mod ollama;
 mod openai;
 mod problem;
 mod prompts;

@@ -16,6 +16,8 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::problem::Problem;
 
+pub(crate) use chat::{read_messages, write as write_conversation};
+pub(crate) use embeddings::embed;
 pub(crate) use settings::{Settings, token};
 
 /// Its routes.

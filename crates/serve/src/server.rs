@@ -20,7 +20,7 @@ use crate::models::{Catalogue, Offer};
 use crate::problem::Problem;
 use crate::rates::Rates;
 use crate::room::{Pace, Room};
-use crate::{guard, health, listen, openai, tokens};
+use crate::{guard, health, listen, oip, ollama, openai, tokens};
 
 /// How often the flag that ends the server is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -190,6 +190,8 @@ async fn flagged(flag: &AtomicBool) {
 fn router(app: &Arc<App>) -> Router {
     Router::new()
         .merge(openai::routes())
+        .merge(oip::routes())
+        .merge(ollama::routes())
         .merge(tokens::routes())
         .merge(health::routes())
         .route_layer(from_fn(guard::note_route))

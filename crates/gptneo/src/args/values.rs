@@ -231,6 +231,34 @@ pub(crate) fn sequences(text: &str) -> Result<usize, String> {
     whole(text, 1, 4096, "sequences")
 }
 
+/// Requests that wait.
+pub(crate) fn queue(text: &str) -> Result<usize, String> {
+    whole(text, 0, 1_000_000, "requests")
+}
+
+/// Bytes; `kB`, `MB` and `GB` are powers of a thousand, `KiB`, `MiB` and `GiB` of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1_000),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    let unit = UNITS.iter().find_map(|&(name, scale)| Some((text.strip_suffix(name)?, scale)));
+    let (number, scale) = unit.unwrap_or((text, 1));
+    let number: f64 = number.trim().parse().unwrap_or(f64::NAN);
+    let bytes = (number * scale as f64).round();
+    match (1.0..=9e15).contains(&bytes) {
+        true => Ok(bytes as u64),
+        false => Err("must be a size, such as 500MB, 6GB or 2GiB".to_owned()),
+    }
+}
+
 /// Examples before a document.
 pub(crate) fn examples(text: &str) -> Result<usize, String> {
     whole(text, 0, 1000, "examples")

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use gptneo_eval::{About, Outcome, Page, PublishedModel, Score, file_name, samples};
+use gptneo_runs::rfc3339;
 use serde_json::{Value, json};
 
 use super::shards::{speed, told};
@@ -207,27 +208,5 @@ pub(super) fn shown(value: f64) -> String {
 
 /// A moment as file names have it: 2026-11-27T20-00-00.
 fn stamp(seconds: f64) -> String {
-    let seconds = seconds.max(0.0) as u64;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days since 1970 to a date (Hinnant's algorithm for the proleptic Gregorian calendar).
-    let z = days + 719_468;
-    let (era, day) = (z / 146_097, z % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = (year + era * 400 + u64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
-    format!("{year:04}-{month:02}-{date:02}T{:02}-{:02}-{:02}", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::stamp;
-
-    #[test]
-    fn moments_are_dates() {
-        assert_eq!(stamp(0.0), "1970-01-01T00-00-00");
-        assert_eq!(stamp(951_782_400.0), "2000-02-29T00-00-00");
-        assert_eq!(stamp(1_795_809_599.0), "2026-11-27T19-59-59");
-    }
+    rfc3339(seconds).trim_end_matches('Z').replace(':', "-")
 }
