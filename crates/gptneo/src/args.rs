@@ -32,8 +32,8 @@ pub(crate) use runs::{
     SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
-pub(crate) use serve::ServeArgs;
 pub(crate) use scorers::{SentimentScorer, ToxicityScorer};
+pub(crate) use serve::ServeArgs;
 pub(crate) use train::{RunFlags, TrainArgs};
 pub(crate) use verbs::{
     BenchArgs, ChatArgs, CompletionsArgs, ConvertArgs, DoctorArgs, ListArgs, PullArgs, QuantizeArgs, RmArgs, RunArgs,

@@ -23,7 +23,9 @@ impl Fields {
     /// If it is no JSON, or no object.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Problem> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Problem::invalid("the request has no body: send a JSON object, with Content-Type: application/json"));
+            return Err(Problem::invalid(
+                "the request has no body: send a JSON object, with Content-Type: application/json",
+            ));
         }
         let value: Value = serde_json::from_slice(body)
             .map_err(|error| Problem::invalid(format!("the request's body is not valid JSON: {error}")))?;
@@ -84,7 +86,10 @@ impl Fields {
     /// What to say where a field is missing.
     pub(crate) fn missing(&self, name: &str) -> Problem {
         let at = self.at(name);
-        Problem { code: Some("missing_field"), ..Problem::field(at.clone(), format!("`{at}` is missing, and must be given")) }
+        Problem {
+            code: Some("missing_field"),
+            ..Problem::field(at.clone(), format!("`{at}` is missing, and must be given"))
+        }
     }
 
     /// True or false.
@@ -135,7 +140,10 @@ impl Fields {
             Some(Value::Array(values)) if values.len() <= most => Ok(Some(values)),
             Some(Value::Array(values)) => {
                 let at = self.at(name);
-                Err(Problem::field(at.clone(), format!("`{at}` has {} values, but may have at most {most}", values.len())))
+                Err(Problem::field(
+                    at.clone(),
+                    format!("`{at}` has {} values, but may have at most {most}", values.len()),
+                ))
             }
             Some(other) => Err(wrong(&self.at(name), &other, "an array")),
         }
@@ -162,7 +170,9 @@ impl Fields {
             Some((name, _)) => {
                 let shown: String = name.chars().take(100).collect();
                 let at = format!("{}{shown}", self.path);
-                let message = format!("`{at}` is not a field of this request: take it out, or see /openapi.json for those there are");
+                let message = format!(
+                    "`{at}` is not a field of this request: take it out, or see /openapi.json for those there are"
+                );
                 Err(Problem { code: Some("unknown_field"), ..Problem::field(at, message) })
             }
         }

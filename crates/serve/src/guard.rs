@@ -95,7 +95,8 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Client, Standing)>, Pro
             let sent = sent_key(headers).ok_or_else(|| {
                 Problem::unauthorized("this server wants a key: send it as `Authorization: Bearer KEY`")
             })?;
-            let key = app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
+            let key =
+                app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
             Client::with_key(key, app.everyone)
         }
     };
@@ -168,7 +169,10 @@ fn check_host(doors: &Doors, request: &Request) -> Result<(), Problem> {
 
 /// Whether a server with these doors answers to this name.
 pub(crate) fn host_allowed(doors: &Doors, host: &str) -> bool {
-    if host == "localhost" || host.ends_with(".localhost") || doors.hosts.iter().any(|name| name == "*" || *name == host) {
+    if host == "localhost"
+        || host.ends_with(".localhost")
+        || doors.hosts.iter().any(|name| name == "*" || *name == host)
+    {
         return true;
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -195,9 +199,9 @@ fn check_origin(doors: &Doors, request: &Request) -> Result<(), Problem> {
     };
     match origin_listed(doors, origin) || own() {
         true => Ok(()),
-        false => Err(Problem::forbidden(
-            "pages of other origins may not ask this server: allow one with --cors-origins",
-        )),
+        false => {
+            Err(Problem::forbidden("pages of other origins may not ask this server: allow one with --cors-origins"))
+        }
     }
 }
 

@@ -41,7 +41,6 @@ pub(crate) struct Metrics {
     places: Gauge,
     steps: Gauge,
     models: Gauge,
-    started: Gauge<f64, AtomicU64>,
 }
 
 fn times() -> Histogram {
@@ -113,7 +112,6 @@ impl Metrics {
             places,
             steps,
             models,
-            started: begun,
         }
     }
 
@@ -166,7 +164,9 @@ impl Metrics {
 
     /// Everything, in Prometheus's text format.
     pub(crate) fn text(&self, fullness: Fullness, places: usize, steps: usize, models: usize) -> String {
-        let set = |gauge: &Gauge, value: usize| drop(gauge.set(i64::try_from(value).unwrap_or(i64::MAX)));
+        let set = |gauge: &Gauge, value: usize| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
         set(&self.waiting, fullness.waiting);
         set(&self.live, fullness.live);
         set(&self.parked, fullness.parked);
@@ -180,10 +180,5 @@ impl Metrics {
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
-    }
-
-    /// When the server started, in seconds since 1970.
-    pub(crate) fn started(&self) -> f64 {
-        self.started.get()
     }
 }

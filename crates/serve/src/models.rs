@@ -98,7 +98,10 @@ impl Handle {
     /// The model's tokenizer.
     pub(crate) fn tokenizer(&self, what: &str) -> Result<&Tokenizer, Problem> {
         let none = || {
-            Problem::invalid(format!("{what} needs a tokenizer, and the model `{}` has none: send token ids", self.name))
+            Problem::invalid(format!(
+                "{what} needs a tokenizer, and the model `{}` has none: send token ids",
+                self.name
+            ))
         };
         self.model.tokenizer.as_ref().ok_or_else(none)
     }

@@ -65,7 +65,10 @@ impl Problem {
     /// The path is right and the method is not.
     pub(crate) fn method() -> Self {
         let message = "this path does not take this method: see /openapi.json";
-        Self { code: Some("method_not_allowed"), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message) }
+        Self {
+            code: Some("method_not_allowed"),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message)
+        }
     }
 
     /// No key, or a wrong one.
@@ -81,7 +84,10 @@ impl Problem {
     /// The body is larger than is read.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("the request's body is larger than the {limit} bytes that are read: send less at once");
-        Self { code: Some("body_too_large"), ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message) }
+        Self {
+            code: Some("body_too_large"),
+            ..Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
+        }
     }
 
     /// The body did not come in time.
@@ -110,7 +116,10 @@ impl Problem {
 
     /// Known to the protocol, and not served here.
     pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
-        Self { code: Some("not_implemented"), ..Self::new(StatusCode::NOT_IMPLEMENTED, "invalid_request_error", message) }
+        Self {
+            code: Some("not_implemented"),
+            ..Self::new(StatusCode::NOT_IMPLEMENTED, "invalid_request_error", message)
+        }
     }
 
     /// The server's own fault.

@@ -57,8 +57,9 @@ pub(crate) async fn encode(given: Given, handle: &Handle) -> Result<Vec<u32>, Pr
     };
     let tokenizer = handle.tokenizer("a prompt of text")?.clone();
     let long = text.len() > LONG;
-    let encode =
-        move || tokenizer.encode(&text).map_err(|error| Problem::invalid(format!("the text cannot be encoded: {error}")));
+    let encode = move || {
+        tokenizer.encode(&text).map_err(|error| Problem::invalid(format!("the text cannot be encoded: {error}")))
+    };
     if !long {
         return encode();
     }

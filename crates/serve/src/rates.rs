@@ -71,12 +71,16 @@ impl Rates {
     }
 
     /// Takes tokens that a request may use up.
-    pub(crate) fn tokens(&self, client: &str, allowance: Allowance, tokens: u64, now: Instant) -> Result<Standing, Exceeded> {
+    pub(crate) fn tokens(
+        &self,
+        client: &str,
+        allowance: Allowance,
+        tokens: u64,
+        now: Instant,
+    ) -> Result<Standing, Exceeded> {
         self.with(client, allowance, now, |account| match allowance.tokens {
             // More than a minute's worth is charged as a full minute, so that it can be asked for at all.
-            Some(limit) => {
-                take(&mut account.tokens, limit, (tokens as f64).min(f64::from(limit)), "tokens", now)
-            }
+            Some(limit) => take(&mut account.tokens, limit, (tokens as f64).min(f64::from(limit)), "tokens", now),
             None => Ok(()),
         })
     }

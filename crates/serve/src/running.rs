@@ -61,7 +61,8 @@ pub(crate) fn start(
     let Some(place) = app.room.place(requests.len()) else {
         app.metrics.refused("full");
         let wait = app.pace.wait(app.room.taken() + requests.len()).as_secs();
-        let message = format!("{} requests wait or are served already, which is all there is room for", app.room.taken());
+        let message =
+            format!("{} requests wait or are served already, which is all there is room for", app.room.taken());
         return Err(Problem::overloaded(message, wait));
     };
     let charged = costs.iter().sum();

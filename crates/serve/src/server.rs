@@ -141,14 +141,21 @@ impl Server {
     pub fn run(self, stop: &AtomicBool, ready: impl FnOnce(Duration)) -> Result<(), ServeError> {
         let Self { app, listener, tls, drain } = self;
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("serve").enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("serve").enable_all().build()?;
         let outcome = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let end = Arc::new(Notify::new());
             let ended = Arc::clone(&end);
             let router = router(&app);
-            let serving =
-                tokio::spawn(listen::serve(Arc::clone(&app), listener, tls, router, async move { ended.notified().await }, FAREWELL));
+            let serving = tokio::spawn(listen::serve(
+                Arc::clone(&app),
+                listener,
+                tls,
+                router,
+                async move { ended.notified().await },
+                FAREWELL,
+            ));
             let first = tokio::select! {
                 first = app.catalogue.ready(None) => Some(first),
                 () = flagged(stop) => None,
@@ -195,7 +202,9 @@ fn router(app: &Arc<App>) -> Router {
         .merge(tokens::routes())
         .merge(health::routes())
         .route_layer(from_fn(guard::note_route))
-        .fallback(|| async { Problem::not_found("there is nothing at this path: see /openapi.json for those there are") })
+        .fallback(|| async {
+            Problem::not_found("there is nothing at this path: see /openapi.json for those there are")
+        })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .layer(from_fn_with_state(Arc::clone(app), guard::guard))
         .with_state(Arc::clone(app))

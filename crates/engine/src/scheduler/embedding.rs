@@ -2,7 +2,8 @@
 //!
 //! Models of this line were not trained to embed; the mean is what is usually made of them.
 
-use gptneo_model::{Activation, Probe, Run, Want};
+use gptneo_model::probe::{Activation, Probe};
+use gptneo_model::{Run, Want};
 
 use super::{LOGIT_ROWS, Scheduler};
 use crate::error::{EngineError, RequestError};

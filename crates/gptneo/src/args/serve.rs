@@ -65,7 +65,13 @@ pub(crate) struct ServeArgs {
     pub(crate) memory: Option<u64>,
 
     /// The address to listen on; beyond this machine, keys must be given [default: 127.0.0.1]
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", hide_default_value = true, help_heading = "Network")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1",
+        hide_default_value = true,
+        help_heading = "Network"
+    )]
     pub(crate) host: IpAddr,
 
     /// The port; 0 for one that is free

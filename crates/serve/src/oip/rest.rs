@@ -92,11 +92,7 @@ async fn model_ready(State(app): State<Arc<App>>, Path(named): Path<Named>) -> R
     }
 }
 
-async fn answer(
-    State(app): State<Arc<App>>,
-    Path(named): Path<Named>,
-    sent: Sent,
-) -> Result<Json<Value>, Problem> {
+async fn answer(State(app): State<Arc<App>>, Path(named): Path<Named>, sent: Sent) -> Result<Json<Value>, Problem> {
     named.check()?;
     let Sent { mut fields, client } = sent;
     let id = fields.string("id")?;
@@ -175,9 +171,7 @@ fn read(at: &str, value: Value) -> Result<Vec<Given>, Problem> {
 }
 
 fn tensors(generations: &[Generation]) -> Vec<Value> {
-    let tensor = |name: &str, datatype: &str, data: Value| {
-        json!({"name": name, "datatype": datatype, "shape": [generations.len()], "data": data})
-    };
+    let tensor = |name: &str, datatype: &str, data: Value| json!({"name": name, "datatype": datatype, "shape": [generations.len()], "data": data});
     let text = generations.iter().map(|generation| json!(generation.text)).collect();
     let reasons = generations.iter().map(|generation| json!(generation.finish_reason().name())).collect();
     let counts = generations.iter().map(|generation| json!(generation.completion_tokens())).collect();

@@ -24,7 +24,10 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let messages = fields.array("messages", app.limits.messages)?.ok_or_else(|| fields.missing("messages"))?;
     let messages = read_messages(messages)?;
     if fields.array("tools", 128)?.is_some_and(|tools| !tools.is_empty()) {
-        return Err(Problem::field("tools", "`tools` are not served here: /v1/chat/completions passes them to templates that take them"));
+        return Err(Problem::field(
+            "tools",
+            "`tools` are not served here: /v1/chat/completions passes them to templates that take them",
+        ));
     }
     fields.ignore(&["keep_alive", "think"]);
     fields.finish()?;

@@ -28,13 +28,19 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let system = fields.string("system")?.filter(|system| !system.is_empty());
     let earlier = fields.array("context", usize::MAX)?.unwrap_or_default();
     if fields.string("suffix")?.is_some_and(|suffix| !suffix.is_empty()) {
-        return Err(Problem::field("suffix", "`suffix` is not served: models of this line were not trained to fill a gap"));
+        return Err(Problem::field(
+            "suffix",
+            "`suffix` is not served: models of this line were not trained to fill a gap",
+        ));
     }
     if fields.array("images", 64)?.is_some_and(|images| !images.is_empty()) {
         return Err(Problem::field("images", "`images` are not served: models of this line read text alone"));
     }
     if fields.string("template")?.is_some_and(|template| !template.is_empty()) {
-        return Err(Problem::field("template", "`template` is not served: name one when the server is started, or send `raw`"));
+        return Err(Problem::field(
+            "template",
+            "`template` is not served: name one when the server is started, or send `raw`",
+        ));
     }
     fields.ignore(&["keep_alive", "think"]);
     fields.finish()?;
@@ -60,7 +66,9 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     tokens.extend(encode(Given::Text(text), &handle).await?);
     options.check(tokens.len())?;
     let (request, _) = options.settings.request(tokens, &handle, "prompt")?;
-    let Prompt::Tokens(prompt) = request.prompt.clone() else { return Err(Problem::internal("the prompt was not encoded")) };
+    let Prompt::Tokens(prompt) = request.prompt.clone() else {
+        return Err(Problem::internal("the prompt was not encoded"));
+    };
     let running = start(&app, &client, handle.clone(), vec![request])?;
     let answer = Answer { running, handle, shape: Shape::Generate, load, begun, prompt, warnings: Vec::new() };
     answer.respond(streams).await

@@ -58,12 +58,7 @@ pub(super) fn take(fields: &mut Fields, limits: &Limits) -> Result<Options, Prob
     };
     let window = options.number("repeat_last_n", -1.0..=1e9)?;
     let seed = options.number("seed", -1e15..=1e15)?;
-    let given = [
-        options.has("temperature"),
-        options.has("top_k"),
-        options.has("top_p"),
-        options.has("repeat_penalty"),
-    ];
+    let given = [options.has("temperature"), options.has("top_k"), options.has("top_p"), options.has("repeat_penalty")];
     let mut settings = Settings::take(&mut options, limits, &[])?;
     options.finish()?;
     settings.max_tokens = length;

@@ -49,7 +49,9 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let streams = fields.boolean("stream")?.unwrap_or(false);
     let usage_too = match fields.object("stream_options")? {
         None => false,
-        Some(_) if !streams => return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone")),
+        Some(_) if !streams => {
+            return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone"));
+        }
         Some(mut options) => {
             let usage = options.boolean("include_usage")?.unwrap_or(false);
             options.ignore(&["include_obfuscation", "continuous_usage_stats"]);
@@ -73,7 +75,8 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         0 => Vec::new(),
         cut => vec![format!("the first {cut} tokens of the conversation were cut away, as asked")],
     };
-    let frame = Frame { id: fresh("chatcmpl", Instant::now()), created: now(), handle: handle.clone(), logprobs, warnings };
+    let frame =
+        Frame { id: fresh("chatcmpl", Instant::now()), created: now(), handle: handle.clone(), logprobs, warnings };
     let n = settings.n;
     let running = start(&app, &client, handle, vec![request])?;
     if streams {
@@ -130,7 +133,8 @@ pub(crate) fn read_messages(values: Vec<Value>) -> Result<Vec<Message>, Problem>
             "user" => Role::User,
             "assistant" => Role::Assistant,
             "tool" | "function" => {
-                let message = format!("`{at}.role` is `{role}`, but the model's template has no place for the answers of tools");
+                let message =
+                    format!("`{at}.role` is `{role}`, but the model's template has no place for the answers of tools");
                 return Err(Problem::field(format!("{at}.role"), message));
             }
             other => {

@@ -71,7 +71,8 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let model = fields.string("model")?;
     fields.ignore(&NOT_OURS);
     if fields.string("suffix")?.is_some_and(|suffix| !suffix.is_empty()) {
-        let message = "`suffix` is not served: models of this line continue text, and were not trained to fill a gap in it";
+        let message =
+            "`suffix` is not served: models of this line continue text, and were not trained to fill a gap in it";
         return Err(Problem::field("suffix", message));
     }
     let mut settings = Settings::take(&mut fields, limits, &["max_tokens"])?;
@@ -79,14 +80,19 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let n = settings.n;
     let best_of = fields.integer("best_of", 1..=limits.best_of as u64)?.map_or(n, |best_of| best_of as usize);
     if best_of < n {
-        return Err(Problem::field("best_of", format!("`best_of` is {best_of}, but must be at least `n`, which is {n}")));
+        return Err(Problem::field(
+            "best_of",
+            format!("`best_of` is {best_of}, but must be at least `n`, which is {n}"),
+        ));
     }
     let echo = fields.boolean("echo")?.unwrap_or(false);
     let logprobs = fields.integer("logprobs", 0..=limits.completion_logprobs)?.map(|top| top as usize);
     let streams = fields.boolean("stream")?.unwrap_or(false);
     let usage_too = match fields.object("stream_options")? {
         None => false,
-        Some(_) if !streams => return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone")),
+        Some(_) if !streams => {
+            return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone"));
+        }
         Some(mut options) => {
             let usage = options.boolean("include_usage")?.unwrap_or(false);
             options.ignore(&["include_obfuscation", "continuous_usage_stats"]);
@@ -95,7 +101,10 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         }
     };
     if streams && best_of > n {
-        return Err(Problem::field("best_of", "`best_of` above `n` cannot be streamed: which are best is known at the end"));
+        return Err(Problem::field(
+            "best_of",
+            "`best_of` above `n` cannot be streamed: which are best is known at the end",
+        ));
     }
     let prompt = fields.take("prompt").ok_or_else(|| fields.missing("prompt"))?;
     let prompts = prompts::read("prompt", prompt, limits.prompts)?;
@@ -118,11 +127,19 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         request.logprobs = logprobs.or((best_of > n).then_some(0));
         requests.push(request);
     }
-    let frame =
-        Frame { id: fresh("cmpl", Instant::now()), created: now(), handle: handle.clone(), n, best_of, logprobs, warnings };
+    let frame = Frame {
+        id: fresh("cmpl", Instant::now()),
+        created: now(),
+        handle: handle.clone(),
+        n,
+        best_of,
+        logprobs,
+        warnings,
+    };
     let running = start(&app, &client, handle, requests)?;
     if streams {
-        let stream = Stream { running, frame, usage: Usage::default(), usage_too, ready: VecDeque::new(), sent: Vec::new() };
+        let stream =
+            Stream { running, frame, usage: Usage::default(), usage_too, ready: VecDeque::new(), sent: Vec::new() };
         return Ok(sse::stream("text/event-stream", stream, Stream::next));
     }
     Ok(Json(whole(running, &frame).await?).into_response())

@@ -71,7 +71,8 @@ pub(crate) async fn embed(
             return Err(Problem::field(param, format!("`{param}[{at}]` is empty")));
         }
         if tokens.len() > positions {
-            let message = format!("`{param}[{at}]` has {} tokens, but this model's context ends at {positions}", tokens.len());
+            let message =
+                format!("`{param}[{at}]` has {} tokens, but this model's context ends at {positions}", tokens.len());
             return Err(Problem { code: Some("context_length_exceeded"), ..Problem::field(param, message) });
         }
         texts.push(tokens);
@@ -86,7 +87,8 @@ pub(crate) async fn embed(
     for tokens in texts {
         // One at a time, so that generations go on between them, and none is made for a client that has left.
         let adapter = handle.adapter.clone();
-        let found = app.room.work(handle.model.seat, move |scheduler| scheduler.embed(&tokens, adapter.as_deref())).await;
+        let found =
+            app.room.work(handle.model.seat, move |scheduler| scheduler.embed(&tokens, adapter.as_deref())).await;
         let mut vector = found.map_err(|_| Problem::unavailable("the server is closing", 1))??;
         let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         if length > 0.0 {

@@ -42,7 +42,6 @@ impl Settings {
             let found = fields.integer(name, 0..=u64::from(u32::MAX))?;
             max_tokens = max_tokens.or(found);
         }
-        let default = Sampling::default();
         let sampling = Sampling {
             temperature: float(fields.number("temperature", 0.0..=10.0)?, 1.0),
             // -1 is how some say "all of them".
@@ -60,7 +59,6 @@ impl Settings {
             frequency_penalty: float(fields.number("frequency_penalty", -2.0..=2.0)?, 0.0),
             logit_bias: logit_bias(fields, limits)?,
             seed: fields.integer("seed", 0..=u64::MAX)?.unwrap_or_else(seed),
-            ..default
         };
         let n = fields.integer("n", 1..=limits.samples as u64)?.unwrap_or(1) as usize;
         Ok(Self {
@@ -144,7 +142,9 @@ fn truncate(fields: &mut Fields) -> Result<Option<usize>, Problem> {
         Some(most) if most == -1.0 => Ok(Some(0)),
         Some(most) if most >= 1.0 && most.fract() == 0.0 => Ok(Some(most as usize)),
         Some(most) => {
-            let message = format!("`truncate_prompt_tokens` is {most}, but must be a whole number of tokens, or -1 for what fits");
+            let message = format!(
+                "`truncate_prompt_tokens` is {most}, but must be a whole number of tokens, or -1 for what fits"
+            );
             Err(Problem::field("truncate_prompt_tokens", message))
         }
     }

@@ -87,23 +87,22 @@ impl<T> FairQueue<T> {
         self.clients.retain(|_, client| !client.jobs.is_empty());
         self.len = self.clients.values().map(|client| client.jobs.len()).sum();
     }
-
-    /// All that wait, taken out.
-    pub(crate) fn drain(&mut self) -> Vec<T> {
-        std::iter::from_fn(|| self.pop()).collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all<T>(queue: &mut FairQueue<T>) -> Vec<T> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
     fn order(jobs: &[(&str, u64)]) -> Vec<usize> {
         let mut queue = FairQueue::default();
         for (at, (client, cost)) in jobs.iter().enumerate() {
             queue.push(Arc::from(*client), *cost, at);
         }
-        queue.drain()
+        all(&mut queue)
     }
 
     #[test]
@@ -132,7 +131,7 @@ mod tests {
         queue.push(Arc::from("b"), 10, 'b');
         queue.push(Arc::from("a"), 10, 'a');
         // `b` did not ask before, and is not given a hundred turns for it; `a` is ahead by its last job.
-        assert_eq!(queue.drain(), ['b', 'a', 'b']);
+        assert_eq!(all(&mut queue), ['b', 'a', 'b']);
     }
 
     #[test]
@@ -142,7 +141,7 @@ mod tests {
             queue.push(Arc::from(format!("{}", at % 100)), 1, at);
         }
         queue.retain(|job| job % 2 == 1);
-        assert_eq!((queue.len(), queue.drain().len()), (5000, 5000));
+        assert_eq!((queue.len(), all(&mut queue).len()), (5000, 5000));
         assert_eq!(queue.len(), 0);
         assert!(queue.clients.len() <= 100 && queue.turns.is_empty());
     }
