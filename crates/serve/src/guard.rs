@@ -89,17 +89,7 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Client, Standing)>, Pro
     if request.uri().path() == OPEN {
         return Ok(Some((Client::at(address, app.everyone), Standing::default())));
     }
-    let client = match app.keys.is_empty() {
-        true => Client::at(address, app.everyone),
-        false => {
-            let sent = sent_key(headers).ok_or_else(|| {
-                Problem::unauthorized("this server wants a key: send it as `Authorization: Bearer KEY`")
-            })?;
-            let key =
-                app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
-            Client::with_key(key, app.everyone)
-        }
-    };
+    let client = identify(app, headers, address)?;
     // Looking whether the server is well must not use up what a client may ask.
     let looking = request.uri().path().starts_with("/health") || request.uri().path() == "/metrics";
     let standing = match looking {
@@ -107,6 +97,20 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Client, Standing)>, Pro
         false => app.rates.request(&client.id(), client.allowance(), Instant::now())?,
     };
     Ok(Some((client, standing)))
+}
+
+/// Whose request with these headers from this address is.
+///
+/// # Errors
+/// 401, where keys are wanted and none, or a wrong one, was sent.
+pub(crate) fn identify(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Client, Problem> {
+    if app.keys.is_empty() {
+        return Ok(Client::at(address, app.everyone));
+    }
+    let sent = sent_key(headers)
+        .ok_or_else(|| Problem::unauthorized("this server wants a key: send it as `Authorization: Bearer KEY`"))?;
+    let key = app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
+    Ok(Client::with_key(key, app.everyone))
 }
 
 /// The key in `Authorization` (as bearer, or as the password of a browser), `api-key` or `x-api-key`.
