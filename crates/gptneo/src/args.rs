@@ -5,6 +5,7 @@
 //! (environment, model, terminal) and runs it. Flag names are those people already know; `-` and `_` are one
 //! ([`normalise`]).
 
+mod bench_serve;
 mod data;
 mod eval;
 mod eval_shards;
@@ -19,6 +20,7 @@ mod train;
 pub(crate) mod values;
 mod verbs;
 
+pub(crate) use bench_serve::{BenchServeArgs, BenchVerb};
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
     CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs,

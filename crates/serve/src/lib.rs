@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod keys;
 mod listen;
+pub mod load;
 mod metrics;
 mod models;
 mod oip;

@@ -6,7 +6,7 @@ use clap::Args;
 use gptneo_device::DType;
 
 use super::values::{self, TokenIds};
-use super::{GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PromptArgs};
+use super::{BenchVerb, GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PromptArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -177,12 +177,17 @@ Examples:
   gptneo bench -m random:gpt-neo-125m
   gptneo bench -m random:gpt-neo-1.3b --quant q4_0 --prompt 512 --gen 64 --json
   gptneo bench -m random:gpt-neo-125m --quant q8_0 --batch 16
-  gptneo bench -m random:gpt-neo-125m --train --batch 4 --seq 256";
+  gptneo bench -m random:gpt-neo-125m --train --batch 4 --seq 256
+  gptneo bench serve --url http://localhost:8080 --concurrency 16";
 
 /// `gptneo bench`.
 #[derive(Debug, Args)]
-#[command(after_help = BENCH_EXAMPLES)]
+#[command(after_help = BENCH_EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    /// What else is measured.
+    #[command(subcommand)]
+    pub(crate) verb: Option<BenchVerb>,
+
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 
