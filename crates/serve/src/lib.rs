@@ -22,6 +22,7 @@ mod models;
 mod oip;
 mod ollama;
 mod openai;
+mod openapi;
 mod problem;
 mod prompts;
 mod rates;

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 pub use client::{Address, BadAddress, Observed};
 pub use figures::{Figures, Level, Spread};
-pub use prompts::words;
+pub use prompts::{Prompt, ids, words};
 
 /// When requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub struct Load {
     /// Its key.
     pub key: Option<String>,
     /// One for each request; of fewer prompts each is used again.
-    pub prompts: Vec<String>,
+    pub prompts: Vec<Prompt>,
     /// How many.
     pub requests: usize,
     /// Tokens that each asks for.
@@ -151,7 +151,7 @@ mod tests {
             address: "http://localhost:1/v1".parse().unwrap(),
             model: None,
             key: None,
-            prompts: vec![String::new()],
+            prompts: words(1, 1, 0),
             requests: 10_000,
             max_tokens: 1,
             ignore_eos: false,

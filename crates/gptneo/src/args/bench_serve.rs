@@ -65,6 +65,10 @@ pub(crate) struct BenchServeArgs {
     #[arg(long, value_name = "N", value_parser = values::some_tokens, default_value = "128", help_heading = "Load")]
     pub(crate) prompt: usize,
 
+    /// Prompts of token ids below N instead of words, for a model without a tokenizer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "prompts", help_heading = "Load")]
+    pub(crate) ids: Option<u32>,
+
     /// Prompts of your own: a text file, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "prompt", help_heading = "Load")]
     pub(crate) prompts: Option<PathBuf>,

@@ -11,7 +11,11 @@ use crate::server::Server;
 const KEY: &str = "sk-0123456789abcdef";
 
 /// Every route there is, with a method that it takes.
-const ROUTES: [(&str, &str); 27] = [
+const ROUTES: [(&str, &str); 31] = [
+    ("POST", "/v2/repository/index"),
+    ("POST", "/v2/repository/models/pocket/load"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
     ("POST", "/v1/completions"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/embeddings"),
@@ -79,6 +83,30 @@ fn every_route_but_one_wants_a_key() {
     ] {
         assert_eq!(server.send("GET", "/v1/models", &[(name, &value)], "").status, 200, "{name}: {value}");
     }
+    server.end();
+}
+
+#[test]
+fn what_is_described_is_what_there_is() {
+    let server = Server::start(&[]);
+    let document = server.get("/openapi.json").json();
+    let mut described: Vec<String> = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{name}", "pocket").replace("{model}", "pocket");
+        for method in operations.as_object().unwrap().keys() {
+            described.push(format!("{} {path}", method.to_uppercase()));
+            let status = server.send(&method.to_uppercase(), &path, &[], "{}").status;
+            assert!(!matches!(status, 404 | 405), "{method} {path}: {status}");
+        }
+    }
+    let mut there: Vec<String> = ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect();
+    there.push("GET /health/live".to_owned());
+    there.sort();
+    described.sort();
+    assert_eq!(described, there);
+    let page = server.get("/docs");
+    assert!(page.text().contains("<code>POST /v1/completions</code>"));
+    assert!(page.header("content-security-policy").unwrap().contains("style-src 'self'"));
     server.end();
 }
 

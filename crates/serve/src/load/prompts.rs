@@ -2,6 +2,16 @@
 
 use sha2::{Digest, Sha256};
 
+/// What one request asks to be continued.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Prompt {
+    /// Text.
+    Text(String),
+    /// Token ids, for models without a tokenizer.
+    Tokens(Vec<u32>),
+}
+
 /// Numbers drawn from a seed.
 pub(super) struct Draw {
     seed: u64,
@@ -35,8 +45,16 @@ const WORDS: [&str; 64] = [
 ];
 
 /// `count` prompts of about `length` tokens each, no two alike.
-pub fn words(count: usize, length: usize, seed: u64) -> Vec<String> {
+pub fn words(count: usize, length: usize, seed: u64) -> Vec<Prompt> {
     let mut draw = Draw::new(seed);
-    let one = |_| (0..length.max(1)).map(|_| WORDS[draw.number() as usize % WORDS.len()]).collect::<Vec<_>>().join(" ");
-    (0..count).map(one).collect()
+    let mut one =
+        || (0..length.max(1)).map(|_| WORDS[draw.number() as usize % WORDS.len()]).collect::<Vec<_>>().join(" ");
+    (0..count).map(|_| Prompt::Text(one())).collect()
+}
+
+/// `count` prompts of `length` token ids below `vocab` each.
+pub fn ids(count: usize, length: usize, vocab: u32, seed: u64) -> Vec<Prompt> {
+    let mut draw = Draw::new(seed);
+    let mut one = || (0..length.max(1)).map(|_| (draw.number() % u64::from(vocab.max(1))) as u32).collect();
+    (0..count).map(|_| Prompt::Tokens(one())).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gptneo_serve::load::{Arrival, Figures, Level, Load, Spread, send, words};
+use gptneo_serve::load::{Arrival, Figures, Level, Load, Prompt, Spread, ids, send, words};
 
 use crate::args::BenchServeArgs;
 use crate::failure::{Failure, Kind};
@@ -16,11 +16,14 @@ use crate::verbs::World;
 const CLIENTS: usize = 16;
 
 pub(super) fn run(args: &BenchServeArgs, world: &World) -> Result<(), Failure> {
-    let prompts = match &args.prompts {
-        None => words(args.requests.min(10_000), args.prompt, args.seed),
-        Some(path) => {
+    let count = args.requests.min(10_000);
+    let prompts = match (&args.prompts, args.ids) {
+        (None, None) => words(count, args.prompt, args.seed),
+        (None, Some(vocab)) => ids(count, args.prompt, vocab, args.seed),
+        (Some(path), _) => {
             let text = input::file(path)?;
-            let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            let lines: Vec<Prompt> = lines.map(|line| Prompt::Text(line.to_owned())).collect();
             if lines.is_empty() {
                 return Err(Failure::bad_file(format!("{} has no prompts", path.display())).hint("write one a line"));
             }
