@@ -150,7 +150,7 @@ fn host(request: &Request) -> Option<String> {
             authority.host().to_owned()
         }
     };
-    Some(named.trim_end_matches('.').to_ascii_lowercase())
+    Some(named.strip_suffix('.').unwrap_or(&named).to_ascii_lowercase())
 }
 
 fn check_host(doors: &Doors, request: &Request) -> Result<(), Problem> {

@@ -58,17 +58,17 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
         0 => return draw.bytes(2000),
         1 => format!(
             "{} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            draw.of(&["", "G T", "GET\0", "get", "PROPFIND", "CONNECT", "TRACE", "\u{e9}"])
+            draw.of::<&str>(&["", "G T", "GET\0", "get", "PROPFIND", "CONNECT", "TRACE", "\u{e9}"])
         ),
         2 => format!(
             "POST {path} {}\r\nHost: localhost\r\n\r\n",
-            draw.of(&["", "HTTP/0.9", "HTTP/1", "HTTP/3.0", "HTTP/1.11", "HTTPS/1.1", "X"])
+            draw.of::<&str>(&["", "HTTP/0.9", "HTTP/1", "HTTP/3.0", "HTTP/1.11", "HTTPS/1.1", "X"])
         ),
         3 => format!("POST {path}\r\n\r\n"),
         4 => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_owned(),
         5 => format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{{}}",
-            draw.of(&["-1", "18446744073709551616", "0x2", "2, 2", "two", "", "+2", "1e3"])
+            draw.of::<&str>(&["-1", "18446744073709551616", "0x2", "2, 2", "two", "", "+2", "1e3"])
         ),
         6 => format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}"),
         7 => format!(
@@ -76,11 +76,11 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
         ),
         8 => format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {}\r\n\r\n0\r\n\r\n",
-            draw.of(&["chunked, identity", "gzip", "xchunked", "chunked\x0b", ""])
+            draw.of::<&str>(&["chunked, identity", "gzip", "xchunked", "chunked\x0b", ""])
         ),
         9 => format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{}\r\nx\r\n",
-            draw.of(&["ffffffffffffffff", "fffffffffffffffff", "-1", "0x1", "g", "", "1;\0"])
+            draw.of::<&str>(&["ffffffffffffffff", "fffffffffffffffff", "-1", "0x1", "g", "", "1;\0"])
         ),
         10 => format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n folded: yes\r\n\r\n"),
         11 => format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nNo-Colon\r\n\r\n"),
@@ -99,7 +99,7 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
             "POST",
             path,
             &[],
-            draw.of(&[
+            draw.of::<&str>(&[
                 "",
                 " ",
                 "null",
@@ -121,7 +121,7 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
             "POST",
             path,
             &[],
-            draw.of(&[
+            draw.of::<&str>(&[
                 r#"{"prompt":"\ud800"}"#,
                 r#"{"prompt":"\udc00\ud800"}"#,
                 r#"{"prompt":"\u0000"}"#,
@@ -137,7 +137,7 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
         }
         25 => format!(
             "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            draw.of(&[
+            draw.of::<&str>(&[
                 "*",
                 "/%",
                 "/%zz",
@@ -161,7 +161,7 @@ fn malformed(draw: &mut Draw) -> Vec<u8> {
             let value = draw
                 .of(&["null", "true", "-1", "1e308", "\"\"", "[]", "{}", "[[[[]]]]", "18446744073709551616"])
                 .to_string();
-            let field = draw.of(&[
+            let field = draw.of::<&str>(&[
                 "prompt",
                 "messages",
                 "input",

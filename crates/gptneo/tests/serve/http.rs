@@ -1,6 +1,6 @@
 //! A client that says exactly what it is told to, and reads what comes back.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -11,34 +11,34 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text()))
     }
 
     /// What its error says.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let json = self.json();
         json["error"]["message"].as_str().or(json["error"].as_str()).unwrap_or_default().to_owned()
     }
 }
 
 /// A request that ends its connection. A header given here replaces the usual one of its name.
-pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\n");
     let usual = [
         ("Host", "localhost".to_owned()),
@@ -57,7 +57,7 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
 }
 
 /// Sends bytes, says that no more come, and reads one answer; an error if there is none.
-pub fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<Response> {
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<Response> {
     let mut stream = connect(address)?;
     // The server may have answered and closed before all was sent.
     let _ = stream.write_all(bytes);
@@ -65,14 +65,14 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<Response> {
 }
 
 /// As [`exchange`], but the server learns that nothing more will come.
-pub fn exchange_and_close(address: SocketAddr, bytes: &[u8]) -> io::Result<Response> {
+pub(crate) fn exchange_and_close(address: SocketAddr, bytes: &[u8]) -> io::Result<Response> {
     let mut stream = connect(address)?;
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
     read(&mut BufReader::new(stream))
 }
 
-pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -81,7 +81,7 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// The status and headers of an answer.
-pub fn read_head(reader: &mut impl BufRead) -> io::Result<Response> {
+pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Response> {
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -113,7 +113,7 @@ fn read(reader: &mut impl BufRead) -> io::Result<Response> {
 }
 
 /// One chunk of a body; `None` at its end.
-pub fn read_chunk(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_chunk(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let size = usize::from_str_radix(line.trim(), 16)
@@ -125,14 +125,14 @@ pub fn read_chunk(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// A streamed answer.
-pub struct Stream {
+pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
     rest: Vec<u8>,
 }
 
 impl Stream {
     /// Asks for one; the answer must be a stream.
-    pub fn open(address: SocketAddr, path: &str, body: &str) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, path: &str, body: &str) -> io::Result<Self> {
         let mut stream = connect(address)?;
         stream.write_all(request("POST", path, &[], body).as_bytes())?;
         let mut reader = BufReader::new(stream);
@@ -144,7 +144,7 @@ impl Stream {
     }
 
     /// The data of the next event; `None` where the body ends.
-    pub fn next(&mut self) -> io::Result<Option<String>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<String>> {
         loop {
             if let Some(at) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
                 let event: Vec<u8> = self.rest.drain(..at + 2).collect();
@@ -159,7 +159,7 @@ impl Stream {
     }
 
     /// All text, to an end as it should be: why it ended, its usage, `[DONE]`.
-    pub fn text(mut self) -> io::Result<String> {
+    pub(crate) fn text(mut self) -> io::Result<String> {
         let (mut text, mut reason, mut usage, mut done) = (String::new(), false, false, false);
         while let Some(event) = self.next()? {
             if event == "[DONE]" {

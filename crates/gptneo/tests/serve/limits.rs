@@ -142,6 +142,20 @@ fn fields_outside_their_bounds_are_named() {
         ("max_completion_tokens", whole(&[json!(u64::MAX)])),
         ("logprobs", vec![json!(1), json!("true")]),
         ("top_logprobs", whole(&[json!(21), json!(5)])),
+        (
+            "tools",
+            vec![
+                json!(1),
+                json!([1]),
+                json!([{}]),
+                json!([{"type": "x"}]),
+                json!([{"type": "function"}]),
+                json!([{"type": "function", "function": {"name": 1}}]),
+                // A template that has no place for tools.
+                json!([{"type": "function", "function": {"name": "clock"}}]),
+            ],
+        ),
+        ("tool_choice", vec![json!("required"), json!(1)]),
         ("chat_template", vec![json!("none"), json!(1), json!("../../etc/passwd"), json!("{{ messages }}")]),
         ("stream_options", vec![json!(1), json!({"include_usage": true})]),
         (
@@ -154,7 +168,6 @@ fn fields_outside_their_bounds_are_named() {
                 json!([{"role": "user"}]),
                 json!([{"content": "Hi"}]),
                 turn(json!("nobody"), json!("Hi")),
-                turn(json!("tool"), json!("Hi")),
                 turn(json!(1), json!("Hi")),
                 turn(json!("user"), json!(1)),
                 turn(json!("user"), json!([1])),

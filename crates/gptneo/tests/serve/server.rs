@@ -9,15 +9,15 @@ use std::thread::JoinHandle;
 use crate::http::{self, Response};
 
 /// A running `gptneo serve`; killed when it is dropped before its end.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     said: Option<JoinHandle<String>>,
 }
 
 impl Server {
     /// Starts one on a free port, and waits until it is ready.
-    pub fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gptneo"))
             .args(["serve", "--port", "0"])
             .args(flags)
@@ -50,13 +50,13 @@ impl Server {
     }
 
     /// Tells it to end.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
     /// Waits for its end; it must not have panicked anywhere on the way.
-    pub fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         let said = self.said.take().unwrap().join().unwrap();
         assert!(!said.contains("panicked"), "{said}");
@@ -64,35 +64,35 @@ impl Server {
     }
 
     /// Ends it, and holds it to a clean end.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.terminate();
         let status = self.wait();
         assert!(status.success(), "{status}");
     }
 
     /// Bytes that it holds.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// A value that it tells a Prometheus.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").text();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
     }
 
-    pub fn get(&self, path: &str) -> Response {
+    pub(crate) fn get(&self, path: &str) -> Response {
         http::exchange(self.address, http::request("GET", path, &[], "").as_bytes()).unwrap()
     }
 
-    pub fn post(&self, path: &str, body: &str) -> Response {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Response {
         http::exchange(self.address, http::request("POST", path, &[], body).as_bytes()).unwrap()
     }
 
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
         http::exchange(self.address, http::request(method, path, headers, body).as_bytes()).unwrap()
     }
 }

@@ -61,7 +61,7 @@ fn ten_thousand_requests_too_many_cost_nothing() {
     streamed(server.address, 0, 8).unwrap();
     let before = server.resident();
     let (served, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let body = json!({"prompt": "Once upon a time", "max_tokens": 200, "ignore_eos": true}).to_string();
+    let body = json!({"prompt": "Once upon a time", "max_tokens": 24, "ignore_eos": true}).to_string();
     let request = request("POST", "/v1/completions", &[], &body);
     on_threads(100, |_| {
         for _ in 0..100 {

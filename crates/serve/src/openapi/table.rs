@@ -89,6 +89,12 @@ const CHAT: &[Field] = &[
         "string",
         "How it is written down: plain, alpaca, chatml or vicuna; the model's own where nothing is said",
     ),
+    may(
+        "tools",
+        "array",
+        "Functions that the model's template is told of, if it has a place for them; what it says comes back as text",
+    ),
+    may("tool_choice", "string", "auto or none"),
     may("max_completion_tokens", "integer", "Most tokens to generate; what the context holds where nothing is said"),
     may("max_tokens", "integer", "The same, by its older name"),
     may("n", "integer", "How many answers"),
