@@ -18,7 +18,9 @@ export interface Ended {
 }
 
 export interface Watch {
+  /** All of it so far. */
   text(text: string): void;
+  /** All tokens so far, and the first that is new or has changed. */
   tokens?(tokens: Token[], first: number): void;
 }
 
@@ -49,9 +51,11 @@ async function follow(path: string, body: Record<string, unknown>, watch: Watch,
       if (parts === 0) first = last;
       parts += Math.max(spelled, 1);
       text += more;
-      const changed = arriving.take(more, choice.logprobs);
       watch.text(text);
-      watch.tokens?.(arriving.tokens, changed);
+      if (watch.tokens) {
+        const changed = arriving.take(more, choice.logprobs);
+        watch.tokens(arriving.tokens, changed);
+      }
     }
   } catch (error) {
     if (isAbort(error)) ended.finish = "cancelled";

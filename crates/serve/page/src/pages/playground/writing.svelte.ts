@@ -101,13 +101,17 @@ class Writing {
     this.tokens = before;
     this.#begin();
     const reader = new Reader();
+    let all = "";
     const watch = {
-      text: (text: string) => reader.grow(text),
-      tokens: (tokens: Token[]) => (this.tokens = [...before, ...tokens]),
+      text: (text: string) => reader.grow((all = text)),
+      // What has changed is copied: a token that is the same object is not drawn again.
+      tokens: (tokens: Token[], first: number) => {
+        const changed = tokens.slice(first).map((token) => ({ ...token }));
+        this.tokens = [...this.tokens.slice(0, before.length + first), ...changed];
+      },
     };
     const prompt = this.given + textOf(before);
-    let all = "";
-    const ended = await complete({ ...body, prompt, logprobs: 5 }, { ...watch, text: (text) => watch.text((all = text)) }, this.#abort.signal);
+    const ended = await complete({ ...body, prompt, logprobs: 5 }, watch, this.#abort.signal);
     this.busy = false;
     this.ended = ended;
     this.problem = ended.problem;
