@@ -43,8 +43,9 @@ CONTRAST = """() => {
 class Visit:
     """A browser of its own at one size of screen."""
 
-    def __init__(self, browser, url, size, viewport, shots):
-        self.url, self.size, self.shots, self.phone = url, size, shots, size == "phone"
+    def __init__(self, browser, url, size, viewport, shots, mock):
+        self.url, self.size, self.shots, self.mock, self.phone = url, size, shots, mock, size == "phone"
+        self.missing = set()
         self.context = browser.new_context(viewport=viewport, color_scheme="light", has_touch=self.phone, accept_downloads=True, reduced_motion="reduce")
         self.page = self.context.new_page()
         self.page.set_default_timeout(20_000)
@@ -57,6 +58,14 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.faults.append(f"a dialog of the browser: {dialog.message}"), dialog.dismiss()))
         self.page.goto(url)
+
+    def there(self, found, what):
+        """Whether the server has something to test with. The stand-in has everything."""
+        if not found and self.mock:
+            sys.exit(f"the stand-in has no {what}")
+        if not found:
+            self.missing.add(what)
+        return bool(found)
 
     def note(self, request):
         self.asked.append(request.url)

@@ -47,7 +47,7 @@ test("another token takes the place of one and of all after it", () => {
   assert.deepEqual([changed[1].chosen, changed[1].logprob], [true, -2]);
 });
 test("steps of probability", () => {
-  assert.deepEqual([0, Math.log(0.8), Math.log(0.79), Math.log(0.3), Math.log(0.1), -9, null].map(step), [0, 0, 1, 2, 3, 4, -1]);
+  assert.deepEqual([0, Math.log(0.81), Math.log(0.79), Math.log(0.3), Math.log(0.1), -9, null].map(step), [0, 0, 1, 2, 3, 4, -1]);
 });
 test("perplexity is that of the tokens whose probability is known", () => {
   const tokens = [null, Math.log(0.5), Math.log(0.125)].map((logprob) => ({ from: 0, text: "", spelled: "", logprob, others: [], chosen: false }));

@@ -13,12 +13,15 @@ import { spans } from "./spans.js";
  *   | { kind: "rule" }} Block
  */
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
+// What has been taken for the fence is not tried again as its words: hostile lines would take the square of their length.
+const FENCE = /^ {0,3}(?=(`{3,}|~{3,}))\1([^`]*)$/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:([ \t]+)(.*))?$/;
 const QUOTE = /^ {0,3}> ?(.*)$/;
 const DIVIDER = /^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+/** A line longer than this is text, whatever it looks like. */
+const LONGEST_LINE = 4000;
 /** Blocks within blocks: a stranger's file may nest without end. */
 const DEEPEST = 8;
 
@@ -53,8 +56,12 @@ function blocks(lines, depth) {
     let match;
     if (line.trim() === "") {
       at += 1;
+    } else if (line.length > LONGEST_LINE) {
+      found.push({ kind: "paragraph", spans: [{ kind: "text", text: line }] });
+      at += 1;
     } else if ((match = line.match(FENCE))) {
-      const [, fence, language] = match;
+      const [, fence, words] = match;
+      const language = words.trim().split(/\s/)[0];
       const close = new RegExp(`^ {0,3}${fence[0]}{${fence.length},}\\s*$`);
       let end = at + 1;
       while (end < lines.length && !close.test(lines[end])) end += 1;
@@ -76,7 +83,7 @@ function blocks(lines, depth) {
       const from = at;
       while (at < lines.length && (/^ {4}/.test(lines[at]) || lines[at].trim() === "")) at += 1;
       found.push({ kind: "code", language: "", text: lines.slice(from, at).map((one) => one.slice(4)).join("\n").trimEnd() });
-    } else if (line.includes("|") && at + 1 < lines.length && DIVIDER.test(lines[at + 1]) && cells(line).length === cells(lines[at + 1]).length) {
+    } else if (line.includes("|") && at + 1 < lines.length && lines[at + 1].length <= LONGEST_LINE && DIVIDER.test(lines[at + 1]) && cells(line).length === cells(lines[at + 1]).length) {
       at = table(lines, at, found);
     } else {
       const from = at;
@@ -90,7 +97,7 @@ function blocks(lines, depth) {
 
 /** Whether a line ends the paragraph before it. @param {string} line */
 const ends = (line) =>
-  line.trim() === "" || FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || /^ {0,3}([-*+]|1[.)])[ \t]+\S/.test(line);
+  line.trim() === "" || line.length > LONGEST_LINE || FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || /^ {0,3}([-*+]|1[.)])[ \t]+\S/.test(line);
 
 /**
  * @param {string[]} lines

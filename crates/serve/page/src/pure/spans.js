@@ -9,7 +9,7 @@
  */
 
 /** A paragraph longer than this is shown as it stands: looking for the ends of marks takes time that grows with the square of it. */
-const LONGEST = 20000;
+const LONGEST = 8000;
 const DEEPEST = 5;
 const PUNCTUATION = /[!-/:-@[-`{-~]/;
 
