@@ -183,7 +183,7 @@ with sync_playwright() as playwright:
         for step in TOUR:
             try:
                 step(visit)
-            except Exception:
+            except BaseException:
                 print(f"{size}: {step.__name__}, at {visit.page.url}", file=sys.stderr)
                 if arguments.shots:
                     visit.page.screenshot(path=arguments.shots / f"{size}-failed.png")
