@@ -37,7 +37,7 @@ def chat(visit):
         expect(page.get_by_role("heading", name="was not trained to chat")).to_be_visible()
         visit.look("chat-template")
         check(button(page, "Use this template").is_enabled(), False, "a template that nobody picked")
-        page.get_by_label(re.compile("^plain")).check()
+        page.get_by_role("radio", name=re.compile("^plain")).check()
         button(page, "Use this template").click()
         expect(page.locator("#composer")).to_be_focused()
     visit.look("chat-empty")
