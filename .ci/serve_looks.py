@@ -139,6 +139,7 @@ def look_for_faults(browser, url, viewport, state):
             if path == "chat":
                 page.get_by_role("button", name="Settings").click()
             if path == "playground":
+                page.get_by_label("Text", exact=True).fill("Once upon a time")
                 page.get_by_role("button", name="Score the text").click()
                 page.locator(".token").nth(1).click()
             page.add_script_tag(path=AXE)

@@ -1,4 +1,4 @@
-"""`serve_page.py --url URL [--shots DIR]` or `serve_page.py --mock [--shots DIR]`: goes through every page of a running `gptneo serve`
+"""`serve_page.py --url URL [--shots DIR]` or `serve_page.py --mock [--shots DIR]`, with `--only PAGE` for one of them: goes through every page of a running `gptneo serve`
 in headless Chromium, at the size of a desktop and of a phone, light and dark. Fails when the page complains, asks another origin, runs
 what a text holds, is wider than the screen, lacks contrast, or has a serious fault of accessibility (axe-core, from the page's
 `node_modules`), or when a feature does not do what it says. With --mock the server is `serve_mock.py`, and everything must be there; a
@@ -21,6 +21,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--url")
 parser.add_argument("--mock", action="store_true")
 parser.add_argument("--shots", type=pathlib.Path)
+parser.add_argument("--only", help="one page alone, as `chat`")
 arguments = parser.parse_args()
 if arguments.mock == bool(arguments.url):
     parser.error("give one of --url and --mock")
@@ -175,12 +176,13 @@ url = f"http://127.0.0.1:{server.server_port}/" if server else arguments.url.rst
 if arguments.shots:
     arguments.shots.mkdir(parents=True, exist_ok=True)
 missing = set()
+expect.set_options(timeout=20_000)
 with sync_playwright() as playwright:
     chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
     browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
     for size, viewport in SIZES.items():
         visit = Visit(browser, url, size, viewport, arguments.shots, MOCK)
-        for step in TOUR:
+        for step in [step for step in TOUR if arguments.only in (None, step.__name__)]:
             try:
                 step(visit)
             except BaseException:
