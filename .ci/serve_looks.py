@@ -55,7 +55,7 @@ class Visit:
         self.page.on("request", self.note)
         self.page.on("response", self.answer)
         self.page.on("console", self.complaint)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error.stack)))
         self.page.on("dialog", lambda dialog: (self.faults.append(f"a dialog of the browser: {dialog.message}"), dialog.dismiss()))
         self.page.goto(url)
 
