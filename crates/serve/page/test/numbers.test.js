@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { joined, nearest, range, smooth, thinned, ticks } from "../src/pure/curves.js";
-import { bytes, count, percent, seconds, value, when } from "../src/pure/numbers.js";
+import { bytes, count, error, percent, seconds, value, when } from "../src/pure/numbers.js";
 import { compared } from "../src/pure/scores.js";
 import { read, write } from "../src/pure/settings.js";
 import { speakable } from "../src/pure/spoken.js";
@@ -12,6 +12,7 @@ test("numbers as people read them", () => {
   assert.deepEqual([bytes(512), bytes(3 * 2 ** 29)], ["512 B", "1.5 GiB"]);
   assert.deepEqual([seconds(3.14), seconds(200), seconds(7300), seconds(90000)], ["3.1 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]);
   assert.deepEqual([value(3.14159), value(0.0000123), value(null), value(NaN)], ["3.142", "1.23e-5", "–", "NaN"]);
+  assert.deepEqual([error(0.03), error(1.234), error(345.6), error(null)], ["± 0.030", "± 1.2", "± 345.6", "–"]);
   assert.equal(when("yesterday"), "yesterday");
   assert.equal(when(1.7e9), when(1.7e12));
 });
@@ -27,6 +28,7 @@ test("curves", () => {
   assert.deepEqual(ticks(0, 10, 6), [0, 2, 4, 6, 8, 10]);
   assert.deepEqual(ticks(2.31, 2.39, 5), [2.32, 2.34, 2.36, 2.38]);
   assert.deepEqual(ticks(3, 3, 5), [3]);
+  assert.deepEqual(ticks(1, 926, 2), [200, 400, 600, 800]);
   assert.deepEqual(range([], 1), [0, 1]);
   assert.deepEqual(range([[0, 4], [1, 4]], 1), [3.5, 4.5]);
   assert.deepEqual(smooth([[0, 2], [1, NaN], [2, 2]], 0.9).map(([, y]) => y.toFixed(6)), ["2.000000", "2.000000"]);

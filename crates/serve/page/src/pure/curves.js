@@ -28,10 +28,15 @@ export function ticks(low, high, most) {
   if (!(high > low)) return [low];
   const raw = (high - low) / Math.max(most - 1, 1);
   const power = 10 ** Math.floor(Math.log10(raw));
-  const size = [1, 2, 5, 10].map((m) => m * power).find((step) => step >= raw * 0.999) ?? 10 * power;
-  const found = [];
-  for (let at = Math.ceil(low / size - 1e-9); at * size <= high + size * 1e-9; at += 1) found.push(Number((at * size).toPrecision(12)));
-  return found;
+  // The coarsest that are no more than asked for, or finer: one mark alone is no scale.
+  const sizes = [10, 5, 2, 1, 0.5, 0.2, 0.1].map((m) => m * power);
+  const coarsest = sizes.findLastIndex((size) => size >= raw * 0.999);
+  for (const size of sizes.slice(Math.max(coarsest, 0))) {
+    const found = [];
+    for (let at = Math.ceil(low / size - 1e-9); at * size <= high + size * 1e-9; at += 1) found.push(Number((at * size).toPrecision(12)));
+    if (found.length > 1) return found;
+  }
+  return [low];
 }
 
 /**

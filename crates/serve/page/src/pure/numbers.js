@@ -53,6 +53,15 @@ export function value(value, digits = 4) {
 }
 
 /**
+ * A standard error, to two digits.
+ * @param {number | null | undefined} error
+ */
+export function error(error) {
+  if (error === null || error === undefined) return "–";
+  return `± ${error >= 10 || error < 1e-4 ? value(error) : error.toPrecision(2)}`;
+}
+
+/**
  * When something was: seconds since 1970 or a date as text.
  * @param {number | string | null | undefined} time
  */
