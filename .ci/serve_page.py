@@ -39,7 +39,7 @@ def runs(visit):
     visit.look("runs")
     page.get_by_role("link", name=found[0]["name"]).first.click()
     expect(page.locator("figure")).to_have_count(1)
-    check(len(page.locator("figure path.line").get_attribute("d")) > 20, True, "a curve")
+    expect(page.locator("figure path.line")).to_have_attribute("d", re.compile("^M.{20}"))
     if found[0]["state"] == "running":
         before = page.locator("figure path.line").get_attribute("d")
         expect(page.locator("figure path.line")).not_to_have_attribute("d", before)
