@@ -273,8 +273,8 @@ fn dress(app: &App, path: &str, origin: Option<&HeaderValue>, standing: Option<S
         false => "default-src 'none'; frame-ancestors 'none'",
     };
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    // What the page is made of may be kept by a browser, which asks whether it is the same; answers may not be.
-    if !path.starts_with("/assets/") && !headers.contains_key(header::CACHE_CONTROL) {
+    // What the page is made of says itself how long it may be kept; answers may not be.
+    if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

@@ -23,6 +23,7 @@ mod oip;
 mod ollama;
 mod openai;
 mod openapi;
+mod page;
 mod problem;
 mod prompts;
 mod rates;

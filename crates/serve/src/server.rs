@@ -20,7 +20,7 @@ use crate::models::{Catalogue, Offer};
 use crate::problem::Problem;
 use crate::rates::Rates;
 use crate::room::{Pace, Room};
-use crate::{guard, health, listen, oip, ollama, openai, openapi, tokens};
+use crate::{guard, health, listen, oip, ollama, openai, openapi, page, tokens};
 
 /// How often the flag that ends the server is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -229,6 +229,7 @@ fn router(app: &Arc<App>) -> Router {
         .merge(tokens::routes())
         .merge(health::routes())
         .merge(openapi::routes())
+        .merge(page::routes())
         .route_layer(from_fn(guard::note_route))
         .fallback(|| async {
             Problem::not_found("there is nothing at this path: see /openapi.json for those there are")

@@ -11,7 +11,12 @@ use crate::server::Server;
 const KEY: &str = "sk-0123456789abcdef";
 
 /// Every route there is, with a method that it takes.
-const ROUTES: [(&str, &str); 31] = [
+const ROUTES: [(&str, &str); 36] = [
+    ("GET", "/"),
+    ("GET", "/favicon.svg"),
+    ("GET", "/assets/app.js"),
+    ("GET", "/assets/app.css"),
+    ("GET", "/docs/style.css"),
     ("POST", "/v2/repository/index"),
     ("POST", "/v2/repository/models/pocket/load"),
     ("GET", "/openapi.json"),

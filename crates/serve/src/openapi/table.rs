@@ -239,6 +239,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/health", OPERATING, "The same", "ok, or 503 while it loads or ends"),
     get("/metrics", OPERATING, "Counters for a Prometheus", "Text"),
     get("/version", OPERATING, "The version", "The version"),
+    get("/", OPERATING, "The page for people", "A page"),
+    get("/favicon.svg", OPERATING, "A part of it", "A picture"),
+    get("/assets/app.js", OPERATING, "A part of it", "A script"),
+    get("/assets/app.css", OPERATING, "A part of it", "A style sheet"),
+    get("/docs/style.css", OPERATING, "A part of the page below", "A style sheet"),
     get("/openapi.json", OPERATING, "This, for programs", "An OpenAPI document"),
     get("/docs", OPERATING, "This, for people", "A page"),
 ];
