@@ -16,11 +16,13 @@ mod guard;
 mod health;
 mod keys;
 mod listen;
+mod local;
 mod metrics;
 mod models;
 mod oip;
 mod ollama;
 mod openai;
+mod presets;
 mod problem;
 mod prompts;
 mod rates;
@@ -32,5 +34,10 @@ mod tokens;
 
 pub use app::{Doors, Limits};
 pub use keys::{Allowance, Key, KeyError, Keys};
+pub use local::{
+    Review, ReviewAnswer, ReviewFault, ReviewItem, ReviewNext, ReviewPreference, ReviewReport, ReviewRow, ReviewScores,
+    Reviews,
+};
 pub use models::{Loaded, Offer, Source};
+pub use presets::{Field, FieldKind, Preset, PresetError, PresetSettings, Presets};
 pub use server::{Options, ServeError, Server, Tls};

@@ -152,7 +152,7 @@ pub enum FieldKind {
 #[serde(deny_unknown_fields)]
 pub struct PresetSettings {
     /// 0 to 2.
-    pub temperature: f32,
+    pub temperature: f64,
     /// Most tokens of the answer.
     pub max_tokens: usize,
     /// What ends it.

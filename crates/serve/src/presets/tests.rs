@@ -86,7 +86,7 @@ fn a_file_that_is_none_is_refused_in_words() {
     for (from, to, wanted) in [
         ("{{how}}", "{{hwo}}", "`{{hwo}}`, but there is no such field"),
         ("({{how}})", "", "does not use the field `how`"),
-        ("{{how}})", "{{how)", "not closed"),
+        ("again {{word}}:", "again {{word:", "not closed"),
         ("\"how\"", "\"word\"", "`word` is there twice"),
         ("\"how\"", "\"h w\"", "field 2 has a name that is none"),
         ("\"badly\"", "", "nothing to choose"),
