@@ -12,6 +12,7 @@ mod eval_shards;
 mod finetune;
 mod model;
 pub(crate) mod normalise;
+mod preset;
 mod runs;
 mod sampling;
 mod scorers;
@@ -29,9 +30,10 @@ pub(crate) use eval::{
 pub(crate) use eval_shards::{ContaminationArgs, MemorisationArgs};
 pub(crate) use finetune::FinetuneArgs;
 pub(crate) use model::{HubArgs, LoraArgs, MachineArgs, ModelArgs};
+pub(crate) use preset::PresetArgs;
 pub(crate) use runs::{
-    Against, CompareRunsArgs, Destination, ExportRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs, RunsVerb, ShowRunArgs,
-    SinkArgs, SyncRunsArgs, WatchRunArgs,
+    Against, CompareRunsArgs, Destination, ExportRunsArgs, FeedbackRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs,
+    RunsVerb, ShowRunArgs, SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
 pub(crate) use sampling::{GenerationArgs, PromptArgs};
 pub(crate) use scorers::{SentimentScorer, ToxicityScorer};

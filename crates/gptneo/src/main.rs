@@ -5,6 +5,7 @@
 //! ([`environment`]), takes Ctrl-C ([`interrupt`]) and picks the device. The tests in `tests/` run the real binary.
 
 mod args;
+mod card;
 mod classify;
 mod environment;
 mod failure;
@@ -18,6 +19,7 @@ mod memory;
 mod open;
 mod output;
 mod pocket;
+mod presets;
 mod progress;
 mod pulling;
 mod rails;

@@ -113,6 +113,11 @@ impl Opened {
         }
     }
 
+    /// The directory it lies in, if it lies anywhere.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.path().map(folder)
+    }
+
     /// Whether its weights are random.
     pub(crate) fn is_random(&self) -> bool {
         matches!(self.tensors, Tensors::Random(_))

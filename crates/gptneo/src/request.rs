@@ -29,11 +29,8 @@ pub(crate) fn prompt(args: &PromptArgs) -> Result<Prompt, Failure> {
         }
         return Ok(Prompt::Tokens(ids.0.clone()));
     }
-    if let Some(text) = args.prompt.as_ref().or(args.prompt_flag.as_ref()) {
-        return Ok(Prompt::Text(text.clone()));
-    }
-    if let Some(path) = &args.file {
-        return input::file(path).map(without_last_break).map(Prompt::Text);
+    if let Some(text) = given(args)? {
+        return Ok(Prompt::Text(text));
     }
     match input::standard()? {
         Some(text) => Ok(Prompt::Text(without_last_break(text))),
@@ -42,8 +39,16 @@ pub(crate) fn prompt(args: &PromptArgs) -> Result<Prompt, Failure> {
     }
 }
 
+/// The text that an argument or a file gives.
+pub(crate) fn given(args: &PromptArgs) -> Result<Option<String>, Failure> {
+    if let Some(text) = args.prompt.as_ref().or(args.prompt_flag.as_ref()) {
+        return Ok(Some(text.clone()));
+    }
+    args.file.as_deref().map(|path| input::file(path).map(without_last_break)).transpose()
+}
+
 /// Editors and `echo` end a text with a line break that nobody means as a part of the prompt.
-fn without_last_break(mut text: String) -> String {
+pub(crate) fn without_last_break(mut text: String) -> String {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -16,6 +16,8 @@ mod data;
 mod evaluate;
 #[path = "verbs/evaluated.rs"]
 mod evaluated;
+#[path = "verbs/feedback.rs"]
+mod feedback;
 #[path = "verbs/files.rs"]
 mod files;
 #[path = "verbs/front.rs"]
@@ -38,11 +40,15 @@ mod measure;
 mod memorisation;
 #[path = "verbs/pocket.rs"]
 mod pocket;
+#[path = "verbs/presets.rs"]
+mod presets;
 mod runner;
 #[path = "verbs/runs.rs"]
 mod runs;
 #[path = "verbs/score.rs"]
 mod score;
+#[path = "verbs/serving.rs"]
+mod serving;
 #[path = "verbs/tinytalk.rs"]
 mod tinytalk;
 #[path = "verbs/tokenize.rs"]

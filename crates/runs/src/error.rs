@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use crate::feedback::{FEEDBACK_BYTES, MOST_FEEDBACK};
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +87,17 @@ pub enum RunsError {
         what: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// There is more feedback than is kept.
+    #[error(
+        "the store of runs {path} takes no more feedback: it has {count} entries of at most {MOST_FEEDBACK}, and at most \
+         {FEEDBACK_BYTES} bytes; export and clear it with `gptneo runs feedback`"
+    )]
+    FeedbackFull {
+        /// The store.
+        path: PathBuf,
+        /// Entries that it has.
+        count: u64,
     },
     /// A drawing could not be made.
     #[error("cannot draw: {0}")]

@@ -3,6 +3,7 @@
 //! - A [`Store`] is one SQLite file, safe for several processes. [`Store::begin`] enters a run, [`Store::resume`] goes on
 //!   with one, the rest answers questions.
 //! - A [`curve`] is a metric prepared for the eye, a [`plot`] draws curves as SVG or PNG.
+//! - [`Feedback`] is what people said of what models wrote; it becomes lines to fine-tune on.
 //! - Work reports [`Event`]s to [`Observer`]s. A [`Recorder`] is the one that writes them into the store, on its own
 //!   thread, and hands them on to [`Sink`](sink::Sink)s (TensorBoard, MLflow, Comet).
 //!
@@ -27,6 +28,7 @@ pub mod curve;
 mod error;
 mod event;
 pub mod export;
+mod feedback;
 mod follow;
 mod moment;
 pub mod plot;
@@ -40,6 +42,10 @@ pub use compare::{Comparison, Row};
 pub use error::RunsError;
 pub use event::{
     Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,
+};
+pub use feedback::{
+    Asked, FEEDBACK_BYTES, Feedback, FeedbackForm, FeedbackKind, FeedbackPage, LONGEST_FEEDBACK, MOST_FEEDBACK,
+    NewFeedback, Rating, Turn,
 };
 pub use follow::Followed;
 pub use moment::rfc3339;

@@ -21,6 +21,13 @@ pub fn now() -> Time {
 #[serde(transparent)]
 pub struct RunId(pub(crate) i64);
 
+impl RunId {
+    /// The run of this number; whether there is one, [`Store::run`](crate::Store::run) tells.
+    pub fn numbered(number: i64) -> RunId {
+        RunId(number)
+    }
+}
+
 impl std::fmt::Display for RunId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)

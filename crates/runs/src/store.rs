@@ -5,6 +5,7 @@
 //! moments, never what came before. `tests/store.rs` holds this by killing a writer.
 
 mod delivery;
+mod feedback;
 mod read;
 mod schema;
 mod write;

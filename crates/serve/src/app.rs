@@ -1,13 +1,16 @@
 //! What every request can reach.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::Reviews;
 use crate::keys::{Allowance, Keys};
 use crate::metrics::Metrics;
 use crate::models::Catalogue;
+use crate::presets::Presets;
 use crate::rates::Rates;
 use crate::room::{Pace, Room};
 
@@ -94,6 +97,10 @@ pub(crate) struct App {
     pub(crate) pace: Pace,
     pub(crate) limits: Limits,
     pub(crate) doors: Doors,
+    pub(crate) presets: Presets,
+    /// The store of runs.
+    pub(crate) runs: Option<PathBuf>,
+    pub(crate) reviews: Option<Arc<dyn Reviews>>,
     pub(crate) version: String,
     pub(crate) stopping: AtomicBool,
 }

@@ -15,6 +15,10 @@ use crate::rates::Exceeded;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     id: Arc<str>,
+    /// The name of its key.
+    key: Option<Arc<str>>,
+    /// Whether it is on this machine.
+    here: bool,
     allowance: Allowance,
     rails: Arc<[Arc<dyn Rail>]>,
 }
@@ -25,7 +29,8 @@ impl Client {
         let own = key.allowance();
         let allowance =
             Allowance { requests: own.requests.or(everyone.requests), tokens: own.tokens.or(everyone.tokens) };
-        Self { id: format!("key:{}", key.name()).into(), allowance, rails: key.rails() }
+        let id = format!("key:{}", key.name()).into();
+        Self { id, key: Some(key.name().into()), here: false, allowance, rails: key.rails() }
     }
 
     /// Whoever is at this address.
@@ -41,12 +46,23 @@ impl Client {
                 }
             },
         };
-        Self { id: id.into(), allowance: everyone, rails: Arc::default() }
+        let here = address.to_canonical().is_loopback();
+        Self { id: id.into(), key: None, here, allowance: everyone, rails: Arc::default() }
     }
 
     /// What queues and limits know it by.
     pub(crate) fn id(&self) -> Arc<str> {
         Arc::clone(&self.id)
+    }
+
+    /// The name of its key, if it has sent one.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Whether it is known by its address, and that is this machine's.
+    pub(crate) fn is_here(&self) -> bool {
+        self.here
     }
 
     /// What it may use up in a minute.

@@ -5,9 +5,11 @@
 //!
 //! ```text
 //! # the shop's assistant: 60 requests and 20,000 tokens a minute
-//! sk-3f… name=shop requests=60 tokens=20000
+//! sk-3f… name=shop requests=60 tokens=20000 blocked-words=shop.txt
 //! sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 name=desk
 //! ```
+//!
+//! `blocked-words` names a file; whoever reads the keys reads it too, and makes [`Key::with_rails`] of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct Key {
     /// What it may use up; where it says nothing, what everybody may.
     allowance: Allowance,
     rails: Arc<[Arc<dyn Rail>]>,
+    /// Files of words, as they were named.
+    blocked_words: Vec<String>,
 }
 
 impl fmt::Debug for Key {
@@ -62,7 +66,9 @@ pub enum KeyError {
     #[error("`sha256:` wants 64 hexadecimal digits after it")]
     Digest,
     /// A setting after the key.
-    #[error("`{0}` is not a setting of a key: there are name=WORD, requests=N and tokens=N (a minute)")]
+    #[error(
+        "`{0}` is not a setting of a key: there are name=WORD, requests=N and tokens=N (a minute), and blocked-words=FILE"
+    )]
     Setting(String),
     /// Two keys of one name, or one key twice.
     #[error("{0} is there twice")]
@@ -98,7 +104,13 @@ impl Key {
                 Sha256::digest(text.as_bytes()).into()
             }
         };
-        Ok(Self { name: name.to_owned(), digest, allowance: Allowance::default(), rails: Arc::default() })
+        Ok(Self {
+            name: name.to_owned(),
+            digest,
+            allowance: Allowance::default(),
+            rails: Arc::default(),
+            blocked_words: Vec::new(),
+        })
     }
 
     /// What logs and metrics call it.
@@ -109,6 +121,11 @@ impl Key {
     /// What it may use up in a minute.
     pub(crate) fn allowance(&self) -> Allowance {
         self.allowance
+    }
+
+    /// Files of words that its requests and their answers must not contain, as its line names them. They are not read here.
+    pub fn blocked_words(&self) -> &[String] {
+        &self.blocked_words
     }
 
     /// The same key, with rails that each of its requests passes beside the model's.
@@ -133,6 +150,7 @@ impl Key {
                 "name" if is_name(value) => value.clone_into(&mut key.name),
                 "requests" => key.allowance.requests = Some(count()?),
                 "tokens" => key.allowance.tokens = Some(count()?),
+                "blocked-words" if !value.is_empty() => key.blocked_words.push(value.to_owned()),
                 _ => return Err(bad()),
             }
         }
@@ -232,6 +250,16 @@ mod tests {
         for wrong in ["SK-0123456789", "sk-012345678", "sk-01234567890", "sk-0123456789 ", "", "shop"] {
             assert!(keys.find(wrong.as_bytes()).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_line_names_files_of_words() {
+        let read = Keys::read("sk-0123456789 blocked-words=a.txt blocked-words=sub/b=c.txt name=x").unwrap();
+        assert_eq!(
+            (read[0].blocked_words(), read[0].name()),
+            (&["a.txt".to_owned(), "sub/b=c.txt".to_owned()][..], "x")
+        );
+        assert!(Keys::read("sk-0123456789 blocked-words=").is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod health;
 mod keys;
 mod listen;
 pub mod load;
+mod local;
 mod metrics;
 mod models;
 mod oip;
@@ -24,6 +25,7 @@ mod ollama;
 mod openai;
 mod openapi;
 mod page;
+mod presets;
 mod problem;
 mod prompts;
 mod rates;
@@ -35,5 +37,10 @@ mod tokens;
 
 pub use app::{Doors, Limits};
 pub use keys::{Allowance, Key, KeyError, Keys};
+pub use local::{
+    Review, ReviewAnswer, ReviewFault, ReviewItem, ReviewNext, ReviewPreference, ReviewReport, ReviewRow, ReviewScores,
+    Reviews,
+};
 pub use models::{Loaded, Offer, Source};
+pub use presets::{Field, FieldKind, Preset, PresetError, PresetSettings, Presets};
 pub use server::{Options, ServeError, Server, Tls};

@@ -30,6 +30,9 @@ pub trait Source: Send + Sync {
 
     /// What is known of it, in Markdown: what it was trained on, what it is for, what it cannot do.
     fn card(&self) -> Option<String>;
+
+    /// Names of the rails that every request to it passes.
+    fn rails(&self) -> Vec<String>;
 }
 
 /// A model in memory.
@@ -137,6 +140,7 @@ pub(crate) struct Entry {
     pub(crate) base: Option<String>,
     pub(crate) created: u64,
     pub(crate) bytes: u64,
+    pub(crate) rails: Vec<String>,
     pub(crate) model: Option<Arc<Model>>,
 }
 
@@ -196,6 +200,7 @@ impl Catalogue {
                 base: named.adapter.as_ref().map(|_| offer.name.clone()),
                 created: offer.created,
                 bytes: offer.source.bytes(),
+                rails: offer.source.rails(),
                 model: self.loaded(named.offer),
             }
         };
@@ -211,6 +216,12 @@ impl Catalogue {
     /// What is known of a model beyond its numbers.
     pub(crate) fn card(&self, name: &str) -> Result<Option<String>, Problem> {
         Ok(self.offers[self.named(Some(name))?.1.offer].source.card())
+    }
+
+    /// Bytes that loaded models may take together, if that is bounded, and what those loaded take.
+    pub(crate) fn memory(&self) -> (Option<u64>, u64) {
+        let loaded = (0..self.offers.len()).filter(|&at| self.loaded(at).is_some());
+        (self.budget, loaded.map(|at| self.offers[at].source.bytes()).sum())
     }
 
     /// Whether the first model, which is loaded at the start, is ready.

@@ -114,6 +114,11 @@ impl Problem {
         }
     }
 
+    /// There is no room to keep what was sent.
+    pub(crate) fn full(message: impl Into<String>) -> Self {
+        Self { code: Some("full"), ..Self::new(StatusCode::INSUFFICIENT_STORAGE, "server_error", message) }
+    }
+
     /// Known to the protocol, and not served here.
     pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
         Self {

@@ -42,7 +42,7 @@ type Work = Box<dyn FnOnce(&mut Scheduler) + Send>;
 enum Order {
     Install(Seat, Box<Scheduler>),
     Remove(Seat, oneshot::Sender<()>),
-    Generate(Job),
+    Generate(Box<Job>),
     Work(Seat, Work),
     Sweep,
     Close,
@@ -154,7 +154,7 @@ impl Room {
 
     /// Asks for a generation.
     pub(crate) fn generate(&self, job: Job) -> Result<(), Closed> {
-        self.order(Order::Generate(job))
+        self.order(Order::Generate(Box::new(job)))
     }
 
     /// Jobs may have been called off: those that wait are looked through.
@@ -196,7 +196,7 @@ struct Listener {
 struct Table {
     seat: Seat,
     scheduler: Box<Scheduler>,
-    queue: FairQueue<Job>,
+    queue: FairQueue<Box<Job>>,
     listeners: HashMap<Ticket, Listener>,
 }
 

@@ -1,6 +1,7 @@
 //! From options to a server that listens, and its end.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,12 +16,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::app::{App, Doors, Limits};
 use crate::keys::{Allowance, Keys};
+use crate::local::Reviews;
 use crate::metrics::Metrics;
 use crate::models::{Catalogue, Offer};
+use crate::presets::Presets;
 use crate::problem::Problem;
 use crate::rates::Rates;
 use crate::room::{Pace, Room};
-use crate::{guard, health, listen, oip, ollama, openai, openapi, page, tokens};
+use crate::{guard, health, listen, local, oip, ollama, openai, openapi, page, tokens};
 
 /// How often the flag that ends the server is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -58,6 +61,12 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// How long requests that were begun may take once it is to end.
     pub drain: Duration,
+    /// Prompts for common uses.
+    pub presets: Presets,
+    /// The store of runs, from which runs and evaluations are shown, and where feedback is kept.
+    pub runs: Option<PathBuf>,
+    /// What there is to judge.
+    pub reviews: Option<Arc<dyn Reviews>>,
     /// The program's version.
     pub version: String,
 }
@@ -103,8 +112,22 @@ impl Server {
     /// # Errors
     /// An address in use or not allowed, an unusable certificate, no models or two of one name.
     pub fn bind(options: Options, address: SocketAddr) -> Result<Self, ServeError> {
-        let Options { models, memory, requests, keys, allowance, limits, mut doors, grpc, tls, drain, version } =
-            options;
+        let Options {
+            models,
+            memory,
+            requests,
+            keys,
+            allowance,
+            limits,
+            mut doors,
+            grpc,
+            tls,
+            drain,
+            presets,
+            runs,
+            reviews,
+            version,
+        } = options;
         let tls = tls.map(acceptor).transpose()?;
         let bind = |address| TcpListener::bind(address).map_err(|error| ServeError::Bind { address, error });
         let listener = bind(address)?;
@@ -125,6 +148,9 @@ impl Server {
             pace: Pace::default(),
             limits,
             doors,
+            presets,
+            runs,
+            reviews,
             version,
             stopping: AtomicBool::new(false),
         };
@@ -227,6 +253,7 @@ fn router(app: &Arc<App>) -> Router {
         .merge(oip::routes())
         .merge(ollama::routes())
         .merge(tokens::routes())
+        .merge(local::routes())
         .merge(health::routes())
         .merge(openapi::routes())
         .merge(page::routes())

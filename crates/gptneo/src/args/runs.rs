@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gptneo_runs::FeedbackForm;
 
 /// `gptneo runs`.
 #[derive(Debug, Args)]
@@ -35,6 +36,8 @@ pub(crate) enum RunsVerb {
     Export(ExportRunsArgs),
     /// Deliver what sinks have not taken yet
     Sync(SyncRunsArgs),
+    /// What people said of answers: list, export for `finetune`, delete
+    Feedback(FeedbackRunsArgs),
     /// Add a note to a run
     Note(NoteRunArgs),
     /// Delete a run from the store (its files stay)
@@ -212,6 +215,64 @@ pub(crate) struct SyncRunsArgs {
     /// The runs [default: all that are not running]
     #[arg(value_name = "RUN")]
     pub(crate) runs: Vec<String>,
+}
+
+const FEEDBACK_EXAMPLES: &str = "\
+Feedback is what people said on the page of `gptneo serve`, or sent to /local/feedback. \
+See docs/feedback.md.
+
+Examples:
+  gptneo runs feedback
+  gptneo runs feedback --export learn.jsonl --form sft
+  gptneo runs feedback --export all.jsonl --clear";
+
+/// `gptneo runs feedback`.
+#[derive(Debug, Args)]
+#[command(after_help = FEEDBACK_EXAMPLES)]
+pub(crate) struct FeedbackRunsArgs {
+    /// Only the newest N
+    #[arg(short = 'n', long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+    /// Write all of it to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// As what: lines that finetune reads, pairs of better and worse, or all that is kept
+    #[arg(long, value_name = "FORM", value_enum, default_value = "all", requires = "export")]
+    pub(crate) form: Form,
+    /// Replace the file if it exists
+    #[arg(long, requires = "export")]
+    pub(crate) force: bool,
+    /// Delete one entry for good
+    #[arg(long, value_name = "ID", conflicts_with_all = ["clear", "export"])]
+    pub(crate) delete: Option<i64>,
+    /// Delete all of it for good; with --export, once that is written
+    #[arg(long)]
+    pub(crate) clear: bool,
+    /// Print a JSON list
+    #[arg(long, conflicts_with_all = ["export", "clear", "delete"])]
+    pub(crate) json: bool,
+}
+
+impl FeedbackRunsArgs {
+    /// As what it is exported.
+    pub(crate) fn form(&self) -> FeedbackForm {
+        match self.form {
+            Form::Sft => FeedbackForm::Sft,
+            Form::Preference => FeedbackForm::Preference,
+            Form::All => FeedbackForm::All,
+        }
+    }
+}
+
+/// As what feedback is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Responses to learn, for `finetune`
+    Sft,
+    /// Better and worse responses to the same
+    Preference,
+    /// Every entry
+    All,
 }
 
 /// `gptneo runs note`.

@@ -102,7 +102,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "KEY", help_heading = "Access")]
     pub(crate) api_key: Vec<String>,
 
-    /// Keys, one a line, with limits of their own: KEY name=shop requests=60 tokens=20000. Nobody else may read the file
+    /// Keys, one a line, with settings of their own: KEY name=shop requests=60 tokens=20000 blocked-words=FILE. Nobody else may read the file
     #[arg(long, value_name = "FILE", help_heading = "Access")]
     pub(crate) api_key_file: Option<PathBuf>,
 
@@ -121,6 +121,18 @@ pub(crate) struct ServeArgs {
     /// Refuse prompts, and cut answers, that contain a word of this file (one a line): FILE for all models, or NAME=FILE for one
     #[arg(long, value_name = "[NAME=]FILE", help_heading = "Safety")]
     pub(crate) blocked_words: Vec<String>,
+
+    /// The store of runs that the page shows, and where feedback is kept [default: runs.sqlite in GPTNEO_HOME, else in ~/.local/share/gptneo]
+    #[arg(long, value_name = "FILE", help_heading = "Page")]
+    pub(crate) runs_store: Option<PathBuf>,
+
+    /// A folder with sheets to judge blind, made by `gptneo eval review make`; answers are kept beside them
+    #[arg(long, value_name = "DIR", help_heading = "Page")]
+    pub(crate) reviews: Option<PathBuf>,
+
+    /// A folder with presets of your own, one TOML file each
+    #[arg(long, value_name = "DIR", help_heading = "Page")]
+    pub(crate) presets: Option<PathBuf>,
 
     /// Sequences that are continued at once
     #[arg(long, visible_alias = "max-num-seqs", value_name = "N", default_value = "64", value_parser = values::sequences, help_heading = "Load")]

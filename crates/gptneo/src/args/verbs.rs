@@ -6,7 +6,7 @@ use clap::Args;
 use gptneo_device::DType;
 
 use super::values::{self, TokenIds};
-use super::{BenchVerb, GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PromptArgs};
+use super::{BenchVerb, GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PresetArgs, PromptArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -14,6 +14,8 @@ Examples:
   gptneo run -m ./model --temp 0 -n 40 --json \"Roses are red,\"
   gptneo run -m ./model --stop '\\n' -f prompt.txt > answer.txt
   gptneo run -m ./model --lora ./adapter \"Roses are red,\"
+  gptneo run -m ./model --preset summary < text.txt
+  gptneo run -m ./model --preset email --set to=Ann --set from=Bob \"the lift is broken\"
   gptneo run -m random:gpt-neo-125m --tokens 1,2,3 --ignore-eos";
 
 /// `gptneo run`.
@@ -22,6 +24,8 @@ Examples:
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) prompt: PromptArgs,
+    #[command(flatten)]
+    pub(crate) preset: PresetArgs,
     #[command(flatten)]
     pub(crate) model: ModelArgs,
     #[command(flatten)]
@@ -365,6 +369,10 @@ pub(crate) struct ShowArgs {
     /// Tokens of context to reckon the memory for [default: what the model allows]
     #[arg(short, long, value_name = "N", value_parser = values::context)]
     pub(crate) ctx_size: Option<usize>,
+
+    /// Print the model's card: what it was trained on, what it is for, what it cannot do
+    #[arg(long, conflicts_with_all = ["json", "ctx_size"])]
+    pub(crate) card: bool,
 
     /// Print one JSON object
     #[arg(long)]

@@ -118,7 +118,7 @@ fn measure(args: &MeasureArgs, world: &World) -> Result<(), Failure> {
     };
     let found = output::results(&outcome, &about, published.as_ref());
     let written = output::write(args, &outcome, &about, &found);
-    recording.tell(&outcome, &about, written.as_deref().unwrap_or_default());
+    recording.tell(&outcome, &about, &found["published"], written.as_deref().unwrap_or_default());
     recording.finish(State::Finished);
     written?;
     output::tell(args, &outcome, &about, &found)

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::generator::{Flags, engine};
 use crate::lora;
 use crate::open::open;
+use crate::presets::{self, Wanted};
 use crate::request;
 use crate::terminal;
 use crate::verbs::World;
@@ -65,12 +66,23 @@ struct TokenReport<'a> {
 
 pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
     let begun = Instant::now();
+    let preset = match presets::wanted(&args.preset)? {
+        Wanted::No => None,
+        Wanted::List(presets) => return presets::list(&presets),
+        Wanted::One(preset) => Some(preset),
+    };
     // Cheap things that can be wrong come before dear ones.
     let opened = open(args.model.model.as_deref(), &args.hub, world.environment, &world.interrupt)?;
     opened.language_model()?;
-    let prompt = request::prompt(&args.prompt)?;
+    let prompt = match &preset {
+        Some(preset) => Prompt::Text(presets::fill(preset, &args.preset, &args.prompt)?),
+        None => request::prompt(&args.prompt)?,
+    };
     let tokenizer = opened.tokenizer()?;
     let mut request = request::request(prompt, &args.generation, args.beams.is_some())?;
+    if let Some(preset) = &preset {
+        presets::settle(preset, &args.generation, args.beams.is_some(), &mut request);
+    }
     request.n = args.samples;
     request.logprobs = args.logprobs;
     request.beams = args.beams.map(|width| BeamSettings { width, ..BeamSettings::default() });

@@ -2,6 +2,7 @@
 
 mod compare;
 mod deliver;
+mod feedback;
 mod list;
 mod plot;
 mod show;
@@ -23,8 +24,10 @@ use crate::watch::duration;
 pub(crate) fn run(args: &RunsArgs, world: &World) -> Result<(), Failure> {
     let path = place(args.store.as_ref(), world)?;
     let Some(mut store) = Store::open_existing(&path)? else {
-        if let RunsVerb::List(list) = &args.verb {
-            return list::nothing(list, &path);
+        match &args.verb {
+            RunsVerb::List(list) => return list::nothing(list, &path),
+            RunsVerb::Feedback(args) => return feedback::nothing(args, &path),
+            _ => {}
         }
         return Err(Failure::new(Kind::Io, format!("there is no store of runs {}", path.display()))
             .hint("gptneo train and gptneo eval make it; --store or GPTNEO_HOME name another place"));
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &RunsArgs, world: &World) -> Result<(), Failure> {
         RunsVerb::Watch(args) => watch::run(args, &store, world),
         RunsVerb::Export(args) => deliver::export(args, &mut store, world),
         RunsVerb::Sync(args) => deliver::sync(args, &mut store, world),
+        RunsVerb::Feedback(args) => feedback::run(args, &mut store),
         RunsVerb::Note(args) => {
             let run = store.find(&args.run)?;
             Ok(store.note(run.id, &args.text)?)

@@ -2,16 +2,19 @@
 
 mod access;
 mod offers;
+mod reviews;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gptneo_serve::{Doors, Limits, Options, ServeError, Server, Tls};
+use gptneo_serve::{Doors, Limits, Options, Reviews, ServeError, Server, Tls};
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Kind};
 use crate::memory;
+use crate::presets;
 use crate::terminal;
 use crate::verbs::World;
 
@@ -24,6 +27,8 @@ pub(crate) fn run(args: &ServeArgs, world: &World) -> Result<(), Failure> {
         ))
         .hint("--api-key-file FILE, with one key a line\nor --insecure, if everybody there may use it"));
     }
+    let presets = presets::read(args.presets.as_deref())?;
+    let reviews = args.reviews.as_deref().map(reviews::Sheets::open).transpose()?;
     let offers = offers::offers(args, world)?;
     let budget = args.memory.or_else(|| memory::available().map(|free| free / 10 * 9));
     let options = Options {
@@ -37,6 +42,9 @@ pub(crate) fn run(args: &ServeArgs, world: &World) -> Result<(), Failure> {
         grpc: args.grpc_port.map(|port| SocketAddr::new(args.host, port)),
         tls: tls(args)?,
         drain: Duration::from_secs(args.graceful_termination_timeout),
+        presets,
+        runs: args.runs_store.clone().or_else(|| world.environment.runs_store()),
+        reviews: reviews.map(|sheets| Arc::new(sheets) as Arc<dyn Reviews>),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let scheme = if options.tls.is_some() { "https" } else { "http" };

@@ -7,6 +7,7 @@ use gptneo_model::{CacheOptions, Classifier, Config, Storage, default_cache};
 use serde::Serialize;
 
 use crate::args::{HubArgs, ShowArgs};
+use crate::card::Card;
 use crate::failure::{Failure, Kind};
 use crate::load::{given, layer_type, planned};
 use crate::memory as machine;
@@ -24,6 +25,8 @@ const LABELS_SHOWN: usize = 8;
 struct Report<'a> {
     model: &'a str,
     path: Option<String>,
+    /// Where the model's card is.
+    card: Option<String>,
     family: &'static str,
     parameters: u64,
     layers: usize,
@@ -70,6 +73,10 @@ pub(crate) fn run(args: &ShowArgs, world: &World) -> Result<(), Failure> {
         }
     }
     let opened = open_here(name, world.environment)?;
+    let card = Card::of(&opened);
+    if args.card {
+        return print_card(&opened.name, card.as_ref());
+    }
     let config = opened.config();
     let context = args.ctx_size.unwrap_or(config.positions);
     if context > config.positions {
@@ -80,7 +87,7 @@ pub(crate) fn run(args: &ShowArgs, world: &World) -> Result<(), Failure> {
     }
     let tokenizer = opened.tokenizer()?.map(|t| t.vocab_size());
     let rows = TYPES.iter().map(|&dtype| row(&opened, dtype, context)).collect::<Result<Vec<_>, _>>()?;
-    let report = report(&opened, context, tokenizer, rows);
+    let report = report(&opened, context, tokenizer, rows, card.as_ref());
     if args.json { terminal::json(&report) } else { page(&report, config) }
 }
 
@@ -99,7 +106,24 @@ fn row(opened: &Opened, dtype: DType, context: usize) -> Result<Row, Failure> {
     })
 }
 
-fn report<'a>(opened: &'a Opened, context: usize, tokenizer: Option<usize>, memory: Vec<Row>) -> Report<'a> {
+/// Prints the card.
+fn print_card(model: &str, card: Option<&Card>) -> Result<(), Failure> {
+    match card.map(|card| Ok::<_, Failure>((card.text()?, card))).transpose()? {
+        Some((Some(text), _)) => terminal::text(&format!("{}\n", text.trim_end())),
+        Some((None, card)) => {
+            Err(Failure::new(Kind::Io, format!("the card of {model} did not come with it; it is at {}", card.place())))
+        }
+        None => Err(Failure::new(Kind::Io, format!("{model} has no card: there is no README.md beside it"))),
+    }
+}
+
+fn report<'a>(
+    opened: &'a Opened,
+    context: usize,
+    tokenizer: Option<usize>,
+    memory: Vec<Row>,
+    card: Option<&Card>,
+) -> Report<'a> {
     let config = opened.config();
     let windows = config.reach.iter().filter_map(|reach| match reach {
         Reach::Local { window } => Some(*window),
@@ -108,6 +132,7 @@ fn report<'a>(opened: &'a Opened, context: usize, tokenizer: Option<usize>, memo
     Report {
         model: &opened.name,
         path: opened.path().map(|path| path.display().to_string()),
+        card: card.map(Card::place),
         family: config.family.name(),
         parameters: config.parameters(),
         layers: config.layers(),
@@ -174,6 +199,9 @@ fn page(report: &Report<'_>, config: &Config) -> Result<(), Failure> {
     });
     if let Some(path) = &report.path {
         facts.push(("path", path.clone()));
+    }
+    if let Some(card) = &report.card {
+        facts.push(("card", card.clone()));
     }
     let facts: Vec<Vec<String>> = facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     terminal::line(&terminal::columns(&facts, &[false, false]))?;

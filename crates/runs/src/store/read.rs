@@ -132,6 +132,26 @@ impl Store {
         })
     }
 
+    /// The last value of one metric; `None` if the run has none of that name.
+    ///
+    /// # Errors
+    /// As every read.
+    pub fn last_value(&self, run: RunId, name: &str) -> Result<Option<f64>, RunsError> {
+        let sql = "SELECT value FROM metrics WHERE run = ?1 AND name = (SELECT id FROM names WHERE name = ?2) \
+                   ORDER BY step DESC LIMIT 1";
+        Ok(self.rows(sql, (run.0, name), |row| number(row, 0))?.into_iter().next())
+    }
+
+    /// The names of a run's metrics, in order.
+    ///
+    /// # Errors
+    /// As every read.
+    pub fn metric_names(&self, run: RunId) -> Result<Vec<String>, RunsError> {
+        let sql = "SELECT name FROM names WHERE EXISTS (SELECT 1 FROM metrics WHERE run = ? AND metrics.name = names.id) \
+                   ORDER BY name";
+        self.rows(sql, [run.0], |row| row.get(0))
+    }
+
     /// Every value of every metric of a run, by step and name.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ const APPLICATION: i64 = 0x6770_746e;
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // A value of NULL in `metrics` is NaN, which SQLite cannot store. `id` grows with each write and is never used
     // twice: deliveries to sinks go by it.
     "
@@ -99,6 +99,26 @@ const MIGRATIONS: [&str; 1] = [
         PRIMARY KEY (run, kind, target)
     ) WITHOUT ROWID;
     ",
+    // Either `prompt` or `messages` (JSON) is there. How much there is is told by the first index alone, without reading entries.
+    "
+    CREATE TABLE feedback (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time REAL NOT NULL,
+        bytes INTEGER NOT NULL,
+        client TEXT,
+        kind TEXT NOT NULL,
+        model TEXT NOT NULL,
+        rating INTEGER,
+        prompt TEXT,
+        messages TEXT,
+        response TEXT NOT NULL,
+        better TEXT,
+        reason TEXT,
+        note TEXT
+    );
+    CREATE INDEX feedback_bytes ON feedback (bytes);
+    CREATE INDEX feedback_of_client ON feedback (client, id);
+    ",
 ];
 
 /// Makes the database a store of the current [`VERSION`].
@@ -138,5 +158,33 @@ fn check(connection: &Connection, path: &Path) -> Result<i64, RunsError> {
         }
         (APPLICATION, _) if version >= 1 => Ok(version),
         _ => Err(RunsError::Foreign { path: path.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn a_store_of_every_older_version_is_brought_up_to_date_and_keeps_its_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in 1..VERSION {
+            let path = folder.path().join(format!("{version}.sqlite"));
+            let old = Connection::open(&path).unwrap();
+            MIGRATIONS[..version as usize].iter().for_each(|script| old.execute_batch(script).unwrap());
+            old.pragma_update(None, "application_id", APPLICATION).unwrap();
+            old.pragma_update(None, "user_version", version).unwrap();
+            let run = "INSERT INTO runs (uid, name, kind, state, started, seen, recipe, code, host, device, ranks) \
+                       VALUES ('u', 'kept', 'train', 'finished', 1, 1, '', '', '', '', 1)";
+            old.execute_batch(run).unwrap();
+            drop(old);
+            let store = Store::open_existing(&path).unwrap().unwrap();
+            assert_eq!(store.find("kept").unwrap().started, 1.0);
+            assert!(store.feedback_before(None, None, 1).unwrap().items.is_empty());
+            drop(store);
+            let connection = Connection::open(&path).unwrap();
+            assert_eq!(check(&connection, &path).unwrap(), VERSION);
+        }
     }
 }

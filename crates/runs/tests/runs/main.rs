@@ -4,6 +4,7 @@
 mod comet;
 mod crash;
 mod double;
+mod feedback;
 mod mlflow;
 mod plot;
 mod recording;

@@ -139,7 +139,7 @@ fn truncate(fields: &mut Fields) -> Result<Option<usize>, Problem> {
     let found = fields.number("truncate_prompt_tokens", -1.0..=1e9)?;
     match found {
         None => Ok(None),
-        Some(most) if most == -1.0 => Ok(Some(0)),
+        Some(-1.0) => Ok(Some(0)),
         Some(most) if most >= 1.0 && most.fract() == 0.0 => Ok(Some(most as usize)),
         Some(most) => {
             let message = format!(

@@ -75,7 +75,7 @@ pub(super) fn begin(args: &MeasureArgs, model: &str, options: Map<String, Value>
 
 impl Recording {
     /// Records what was found and of which model, and the files that were written.
-    pub(super) fn tell(&mut self, outcome: &Outcome, about: &About, written: &[Written]) {
+    pub(super) fn tell(&mut self, outcome: &Outcome, about: &About, published: &Value, written: &[Written]) {
         let Some(Open { store, run, recorder }) = &mut self.0 else { return };
         let mut learned = Map::new();
         for task in &outcome.tasks {
@@ -91,6 +91,7 @@ impl Recording {
         }
         let mut all = about.model_details.clone();
         all.insert("data".to_owned(), learned.into());
+        all.insert("published".to_owned(), beside(published));
         let learned = settings(&Value::Object(all));
         if let Err(error) = store.learned(*run, Some(&outcome.data_sha256()), &learned) {
             terminal::warn(&format!("the data of this evaluation is not recorded: {error}"));
@@ -127,6 +128,24 @@ impl Recording {
             terminal::warn(&format!("{lost} entries of this evaluation are not in the store of runs"));
         }
     }
+}
+
+/// What is published, by task and score: `published.TASK.SCORE.value` and `.verdict` among the settings. Of several publications the
+/// first.
+fn beside(published: &Value) -> Value {
+    let mut found = Map::new();
+    for row in published["scores"].as_array().into_iter().flatten() {
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let task = found.entry(text("task")).or_insert_with(|| json!({}));
+        let score = match text("filter").as_str() {
+            "none" => text("metric"),
+            filter => format!("{},{filter}", text("metric")),
+        };
+        if task[&score].is_null() {
+            task[&score] = json!({"value": row["published"], "verdict": row["words"]});
+        }
+    }
+    found.into()
 }
 
 /// A score's name among the metrics of a run: with its filters, where there are any.

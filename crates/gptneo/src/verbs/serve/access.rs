@@ -1,12 +1,15 @@
 //! Who may use the server: keys from flags and files.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use gptneo_engine::Rail;
 use gptneo_serve::{Allowance, Key, KeyError, Keys};
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Kind};
-use crate::input;
+use crate::{input, rails};
 
 /// Every key that was given.
 ///
@@ -25,9 +28,31 @@ pub(super) fn keys(args: &ServeArgs) -> Result<Keys, Failure> {
         if read.is_empty() {
             return Err(Failure::bad_file(format!("{} has no keys", path.display())).hint("write one a line"));
         }
-        keys.extend(read);
+        let mut known = HashMap::new();
+        for key in read {
+            keys.push(with_rails(key, path, &mut known)?);
+        }
     }
     Keys::new(keys).map_err(|error| Failure::because(Kind::Usage, &error))
+}
+
+/// The key with the rails that its line names; their files are named from the key file on.
+fn with_rails(key: Key, keys: &Path, known: &mut HashMap<PathBuf, Arc<dyn Rail>>) -> Result<Key, Failure> {
+    let folder = keys.parent().unwrap_or(Path::new(""));
+    let mut rails = Vec::new();
+    for file in key.blocked_words() {
+        let path = folder.join(file);
+        let rail = match known.get(&path) {
+            Some(rail) => Arc::clone(rail),
+            None => {
+                let within = format!("{}, the key `{}`", keys.display(), key.name());
+                rails::blocked_words(&path).map_err(|failure| failure.within(&within))?
+            }
+        };
+        known.insert(path, Arc::clone(&rail));
+        rails.push(rail);
+    }
+    Ok(if rails.is_empty() { key } else { key.with_rails(rails) })
 }
 
 /// What each client may use up in a minute.

@@ -11,6 +11,7 @@ use gptneo_serve::{Loaded, Offer, Source};
 use gptneo_text::{ChatTemplate, Tokenizer};
 
 use crate::args::{LoraArgs, MachineArgs, ModelArgs, ServeArgs};
+use crate::card::Card;
 use crate::failure::Failure;
 use crate::input;
 use crate::load::{Plan, cpu};
@@ -213,12 +214,11 @@ impl Source for Served {
     }
 
     fn card(&self) -> Option<String> {
-        let beside = self.opened.path().map(|path| path.join("README.md")).filter(|path| path.is_file());
-        match (beside, self.opened.name == pocket::NAME) {
-            (Some(path), _) => input::file(&path).ok(),
-            (None, true) => Some(pocket::CARD.to_owned()),
-            (None, false) => None,
-        }
+        Card::of(&self.opened)?.text().ok().flatten()
+    }
+
+    fn rails(&self) -> Vec<String> {
+        self.rails.iter().map(|rail| rail.name().to_owned()).collect()
     }
 }
 
