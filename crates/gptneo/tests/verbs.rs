@@ -18,6 +18,8 @@ mod evaluate;
 mod evaluated;
 #[path = "verbs/files.rs"]
 mod files;
+#[path = "verbs/forms.rs"]
+mod forms;
 #[path = "verbs/front.rs"]
 mod front;
 #[path = "verbs/generate.rs"]
@@ -41,6 +43,8 @@ mod pocket;
 mod runner;
 #[path = "verbs/runs.rs"]
 mod runs;
+#[path = "../../engine/tests/engine/schema.rs"]
+mod schema;
 #[path = "verbs/score.rs"]
 mod score;
 #[path = "verbs/tinytalk.rs"]

@@ -14,6 +14,7 @@ Examples:
   gptneo run -m ./model --temp 0 -n 40 --json \"Roses are red,\"
   gptneo run -m ./model --stop '\\n' -f prompt.txt > answer.txt
   gptneo run -m ./model --lora ./adapter \"Roses are red,\"
+  gptneo run -m ./model --json-schema @person.json \"Lily, who is seven, says:\"
   gptneo run -m random:gpt-neo-125m --tokens 1,2,3 --ignore-eos";
 
 /// `gptneo run`.
