@@ -35,7 +35,7 @@ pub(crate) use runs::{
     Against, CompareRunsArgs, Destination, ExportRunsArgs, FeedbackRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs,
     RunsVerb, ShowRunArgs, SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
-pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use sampling::{FormArgs, GenerationArgs, PromptArgs};
 pub(crate) use scorers::{SentimentScorer, ToxicityScorer};
 pub(crate) use serve::ServeArgs;
 pub(crate) use train::{RunFlags, TrainArgs};

@@ -16,6 +16,7 @@ Examples:
   gptneo run -m ./model --lora ./adapter \"Roses are red,\"
   gptneo run -m ./model --preset summary < text.txt
   gptneo run -m ./model --preset email --set to=Ann --set from=Bob \"the lift is broken\"
+  gptneo run -m ./model --json-schema @person.json \"Lily, who is seven, says:\"
   gptneo run -m random:gpt-neo-125m --tokens 1,2,3 --ignore-eos";
 
 /// `gptneo run`.
