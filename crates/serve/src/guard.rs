@@ -53,7 +53,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         Some(problem) => problem.response(&path),
         None => response,
     };
-    dress(&app, &path, origin.as_ref(), standing, &mut response);
+    dress(&app, origin.as_ref(), standing, &mut response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -221,7 +221,7 @@ fn preflight() -> Response {
 }
 
 /// Headers of every answer.
-fn dress(app: &App, path: &str, origin: Option<&HeaderValue>, standing: Option<Standing>, response: &mut Response) {
+fn dress(app: &App, origin: Option<&HeaderValue>, standing: Option<Standing>, response: &mut Response) {
     let draining = app.draining() && response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {

@@ -22,8 +22,16 @@ struct File {
 const FILES: [File; 4] = [
     File { path: "/", kind: "text/html; charset=utf-8", bytes: include_bytes!("../page/dist/index.html") },
     File { path: "/favicon.svg", kind: "image/svg+xml", bytes: include_bytes!("../page/dist/favicon.svg") },
-    File { path: "/assets/app.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../page/dist/assets/app.js") },
-    File { path: "/assets/app.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../page/dist/assets/app.css") },
+    File {
+        path: "/assets/app.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../page/dist/assets/app.js"),
+    },
+    File {
+        path: "/assets/app.css",
+        kind: "text/css; charset=utf-8",
+        bytes: include_bytes!("../page/dist/assets/app.css"),
+    },
 ];
 
 /// Its routes.
@@ -33,7 +41,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 async fn answer(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let place = FILES.iter().position(|file| file.path == uri.path());
-    let (file, tag) = place.and_then(|place| FILES.get(place).zip(tags().get(place))).ok_or_else(|| Problem::not_found("no such file"))?;
+    let (file, tag) = place
+        .and_then(|place| FILES.get(place).zip(tags().get(place)))
+        .ok_or_else(|| Problem::not_found("no such file"))?;
     let kept = headers.get(IF_NONE_MATCH).is_some_and(|kept| kept == tag);
     // A browser may keep it, and asks each time whether it is still the same: another version of the program has other files.
     let about = [

@@ -236,7 +236,9 @@ fn tell(done: &[Generation], formed: bool, json: bool, world: &World) {
             }
             Cause::Rail { rail, reason } => terminal::warn(&format!("cut by {rail}: {reason}")),
             Cause::MaxTokens if formed => {
-                terminal::warn("stopped after as many tokens as -n allows: the text may be only the beginning of its form");
+                terminal::warn(
+                    "stopped after as many tokens as -n allows: the text may be only the beginning of its form",
+                );
             }
             _ => {}
         }

@@ -230,3 +230,50 @@ fn a_chat_is_written_down_as_its_template_says() {
     );
     server.end();
 }
+
+#[test]
+fn an_answer_has_the_form_that_was_asked_for() {
+    let server = Server::start(&["--chat-template", "plain"]);
+    let schema = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 99}},
+        "required": ["name", "age"],
+        "additionalProperties": false,
+    });
+    let check = |text: &Value| {
+        let found: Value =
+            serde_json::from_str(text.as_str().unwrap()).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert!(found["name"].as_str().unwrap().chars().count() <= 12, "{found}");
+        assert!((0..=99).contains(&found["age"].as_i64().unwrap()) && found.as_object().unwrap().len() == 2, "{found}");
+    };
+    let format = json!({"type": "json_schema", "json_schema": {"name": "person", "schema": schema}});
+    for seed in 0..8 {
+        let fields = json!({"response_format": format, "seed": seed, "max_tokens": 200, "prompt": "A person: "});
+        let answer = completion(&server, fields);
+        assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+        check(&answer["choices"][0]["text"]);
+        let chat = json!({"messages": [{"role": "user", "content": "Who?"}], "response_format": format, "seed": seed, "max_tokens": 200});
+        check(&server.post("/v1/chat/completions", &chat.to_string()).json()["choices"][0]["message"]["content"]);
+    }
+    let body =
+        json!({"model": "pocket", "prompt": "x", "stream": false, "format": schema, "options": {"num_predict": 200}});
+    check(&server.post("/api/generate", &body.to_string()).json()["response"]);
+    let answer = completion(&server, json!({"grammar": "root ::= \"yes\" | \"no\"", "temperature": 1}));
+    assert!(["yes", "no"].contains(&answer["choices"][0]["text"].as_str().unwrap()));
+    for (field, wrong) in [
+        ("response_format", json!({"type": "xml"})),
+        ("response_format", json!({"type": "json_schema"})),
+        ("response_format", json!({"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}})),
+        ("grammar", json!("root ::=")),
+        ("grammar", json!("(".repeat(60_000))),
+        ("regex", json!("(")),
+        ("json_schema", json!(7)),
+    ] {
+        let mut body = json!({"prompt": "x", "max_tokens": 1});
+        body[field] = wrong;
+        let response = server.post("/v1/completions", &body.to_string());
+        assert_eq!(response.status, 400, "{}", response.text());
+        assert!(response.json()["error"]["param"].as_str().unwrap().starts_with(field));
+    }
+    server.end();
+}

@@ -45,6 +45,7 @@ const OPENAI: &str = "OpenAI";
 const OLLAMA: &str = "Ollama";
 const OIP: &str = "Open Inference Protocol";
 const OPERATING: &str = "Operating";
+const LOCAL: &str = "The page";
 
 const MODEL: Field = may("model", "string", "Which model; the server's first where none is named");
 
@@ -77,6 +78,10 @@ const COMPLETION: &[Field] = &[
         "integer",
         "Cuts the prompt from the left to so many tokens (-1: to what fits); the answer says so",
     ),
+    may("response_format", "object", "What the answer must be: type text, json_object, or json_schema with its schema"),
+    may("json_schema", "object|string", "The same, as a schema alone"),
+    may("grammar", "string", "What the answer must be, as a grammar in GBNF"),
+    may("regex", "string", "What the answer must be, as a regular expression"),
     may("suffix", "string", "Not served"),
     may("user", "string", "Not used"),
 ];
@@ -95,6 +100,10 @@ const CHAT: &[Field] = &[
         "Functions that the model's template is told of, if it has a place for them; what it says comes back as text",
     ),
     may("tool_choice", "string", "auto or none"),
+    may("response_format", "object", "What the answer must be: type text, json_object, or json_schema with its schema"),
+    may("json_schema", "object|string", "The same, as a schema alone"),
+    may("grammar", "string", "What the answer must be, as a grammar in GBNF"),
+    may("regex", "string", "What the answer must be, as a regular expression"),
     may("max_completion_tokens", "integer", "Most tokens to generate; what the context holds where nothing is said"),
     may("max_tokens", "integer", "The same, by its older name"),
     may("n", "integer", "How many answers"),
@@ -131,6 +140,7 @@ const GENERATE: &[Field] = &[
     may("prompt", "string", "What is continued"),
     may("system", "string", "What the model is told first; wants a chat template"),
     may("raw", "boolean", "Continues the text as it is, by no template"),
+    may("format", "string|object", "json, or a JSON schema: what the answer must be"),
     may("context", "array", "Token ids before the prompt, from an earlier answer"),
     may("stream", "boolean", "Lines of JSON; true where nothing is said"),
     may(
@@ -144,6 +154,7 @@ const GENERATE: &[Field] = &[
 const OLLAMA_CHAT: &[Field] = &[
     must("model", "string", "Which model"),
     must("messages", "array", "The conversation"),
+    may("format", "string|object", "json, or a JSON schema: what the answer must be"),
     may("stream", "boolean", "Lines of JSON; true where nothing is said"),
     may("options", "object", "As for /api/generate"),
     may("keep_alive", "string|number", "Not used"),
@@ -244,6 +255,70 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/assets/app.js", OPERATING, "A part of it", "A script"),
     get("/assets/app.css", OPERATING, "A part of it", "A style sheet"),
     get("/docs/style.css", OPERATING, "A part of the page below", "A style sheet"),
+    get("/local/models", LOCAL, "Models with their shapes, memory, rails and cards", "A list"),
+    get("/local/presets", LOCAL, "Prompts for what such models are used for", "A list"),
+    get("/local/runs", LOCAL, "Runs of the store", "A list"),
+    get("/local/runs/{id}", LOCAL, "One of them", "Settings, names of its metrics, samples and notes"),
+    get("/local/runs/{id}/series", LOCAL, "A metric of a run (query: metric, after)", "Points"),
+    get("/local/evaluations", LOCAL, "Scores of the store", "A list"),
+    get("/local/reviews", LOCAL, "Sheets for blind judging", "A list"),
+    get("/local/reviews/{id}/next", LOCAL, "What a judge has not judged (query: judge)", "An item"),
+    post(
+        "/local/reviews/{id}/answers",
+        LOCAL,
+        "A judgement",
+        "ok",
+        &[
+            must("judge", "string", "Who judges"),
+            must("item", "string|integer", "What was judged"),
+            must("a", "object", "fluency, coherence and relevance of the first text, 1 to 5"),
+            must("b", "object", "The same of the second"),
+            must("preference", "string", "a, b or tie"),
+            may("note", "string", "Words about it"),
+        ],
+    ),
+    get(
+        "/local/reviews/{id}/report",
+        LOCAL,
+        "What the judges said",
+        "Means, agreement and strengths, each with its count",
+    ),
+    get("/local/feedback", LOCAL, "What people said of answers (query: before, limit)", "A list"),
+    post(
+        "/local/feedback",
+        LOCAL,
+        "Something about an answer",
+        "Its id",
+        &[
+            must("kind", "string", "thumb, edit, choice or report"),
+            must("model", "string", "Whose answer it is"),
+            may("prompt", "string", "What was asked; or messages"),
+            may("messages", "array", "The conversation up to the answer"),
+            must("response", "string", "The answer"),
+            may("rating", "integer", "1 or -1, of a thumb"),
+            may("better", "string", "What it should have been"),
+            may("reason", "string", "What is wrong with it, of a report"),
+            may("note", "string", "Words about it"),
+        ],
+    ),
+    Operation {
+        method: "DELETE",
+        path: "/local/feedback",
+        group: LOCAL,
+        summary: "Deletes all of it",
+        answer: "How much it was",
+        fields: &[],
+    },
+    Operation {
+        method: "DELETE",
+        path: "/local/feedback/{id}",
+        group: LOCAL,
+        summary: "Deletes one",
+        answer: "ok",
+        fields: &[],
+    },
+    get("/local/feedback/export", LOCAL, "All of it to learn from (query: form)", "Lines of JSON"),
+    get("/policy", LOCAL, "How the models may be used", "Text"),
     get("/openapi.json", OPERATING, "This, for programs", "An OpenAPI document"),
     get("/docs", OPERATING, "This, for people", "A page"),
 ];
