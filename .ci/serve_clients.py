@@ -263,6 +263,7 @@ def main():
     parser.add_argument("binary", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("--js", help="a folder whose node_modules has `openai`")
     parser.add_argument("--data", help="evaluation sets and weights")
+    parser.add_argument("--few", action="store_true", help="the lighter ones: openai, ollama and tritonclient")
     parser.add_argument("--only", help="one of the clients")
     args = parser.parse_args()
     wanted = solo(args.binary, PROMPT, 24)
@@ -274,6 +275,8 @@ def main():
             "litellm": lambda: litellm(http, wanted),
             "inference": lambda: inference(http, grpc, wanted),
         }
+        if args.few:
+            clients = {name: clients[name] for name in ("openai", "ollama", "inference")}
         if args.js:
             clients["openai-js"] = lambda: openai_js(http, args.js, wanted)
         for name, client in clients.items():
