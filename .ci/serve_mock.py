@@ -65,7 +65,7 @@ def model(name, **more):
 MODELS = [
     model("riverside-125m", card=CARD),
     model("riverside-chat", has_template=True, base="riverside-125m", rails=["blocked words", "personal data"], bytes=3_145_728, parameters=786_432),
-    model("ridge-2.7b-q4", loaded=False, parameters=2_651_307_520, weights="q4_k", layers=32, width=2560, heads=20, bytes=1_610_612_736),
+    model("ridge-2.7b-q4", loaded=False, bytes=1_610_612_736) | dict.fromkeys(["family", "parameters", "context", "layers", "width", "heads", "weights", "output", "cache", "has_template"]),
 ]
 PRESETS = [
     {"name": "story", "title": "Begin a story", "group": "Write", "description": "A first paragraph from a place, a person and a mood.",

@@ -81,6 +81,7 @@ def chat(visit):
     visit.look("chat")
     judge_answers(visit)
     keep_conversations(visit)
+    be_refused(visit)
 
 
 def judge_answers(visit):
@@ -126,6 +127,30 @@ def keep_conversations(visit):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     check(button(page, re.compile("^Delete")).count(), before, "conversations after Escape")
+
+
+def be_refused(visit):
+    """Of a model that is not loaded it is not known whether it chats: the server says so when it is asked."""
+    page = visit.page
+    unknown = [one["name"] for one in visit.get("/local/models")["models"] if one["has_template"] is None]
+    if not visit.there(unknown, "model that is not loaded and does not chat"):
+        return
+    visit.refused.add((400, "/v1/chat/completions"))
+    visit.go("about")
+    visit.go("chat")
+    conversations(visit)
+    button(page, "New conversation").click()
+    button(page, "Settings").click()
+    page.get_by_label("Template", exact=True).select_option("")
+    button(page, "Done").click()
+    page.get_by_label("Model of this conversation").select_option(unknown[0])
+    say(page, "Is anybody there?")
+    expect(page.get_by_role("heading", name="was not trained to chat")).to_be_visible()
+    page.get_by_role("radio", name=re.compile("^alpaca")).check()
+    button(page, "Use this template").click()
+    answered(page)
+    check(visit.sent("/v1/chat/completions")["chat_template"], "alpaca", "the template that was picked")
+    visit.refused.clear()
 
 
 def playground(visit):
