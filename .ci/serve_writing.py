@@ -77,7 +77,7 @@ def chat(visit):
         expect(page.get_by_text("stopped by you")).to_be_visible()
         say(page, "BREAK")
         expect(page.get_by_role("alert")).to_contain_text("the engine stopped in the middle")
-        expect(page.get_by_text("broke off", exact=True)).to_be_visible()
+        expect(page.locator(".why", has_text="broke off")).to_be_visible()
     visit.look("chat")
     judge_answers(visit)
     keep_conversations(visit)
@@ -218,6 +218,7 @@ def compare(visit):
     expect(button(page, "Best", exact=True)).to_be_visible()
     given = visit.sent("/local/feedback")
     check([given["kind"], given["prompt"], bool(given["better"])], ["choice", "The best thing about mountains is", True], "a choice")
+    check(given["model"], page.get_by_label("Model", exact=True).nth(2).input_value(), "whose answer was not chosen")
     button(page, "Remove column 3").click()
     expect(page.get_by_role("heading", name=re.compile("^Column"))).to_have_count(2)
 
