@@ -1,6 +1,7 @@
 """A stand-in for `gptneo serve`, to work on its page: serves `dist/` under the server's policy, and answers as the server does, with
 made-up models that write slowly enough to watch. `serve_page.py --mock` starts it; `python .ci/serve_mock.py PORT` alone does too."""
 
+import itertools
 import json
 import math
 import pathlib
@@ -64,7 +65,7 @@ def model(name, **more):
 MODELS = [
     model("riverside-125m", card=CARD),
     model("riverside-chat", has_template=True, base="riverside-125m", rails=["blocked words", "personal data"], bytes=3_145_728, parameters=786_432),
-    model("ridge-2.7b-q4", loaded=False, parameters=2_651_307_520, weights="q4_k", layers=32, width=2560, heads=20, bytes=1_610_612_736),
+    model("ridge-2.7b-q4", loaded=False, bytes=1_610_612_736) | dict.fromkeys(["family", "parameters", "context", "layers", "width", "heads", "weights", "output", "cache", "has_template"]),
 ]
 PRESETS = [
     {"name": "story", "title": "Begin a story", "group": "Write", "description": "A first paragraph from a place, a person and a mood.",
@@ -80,7 +81,7 @@ PRESETS = [
 ]
 BEGUN = time.time()
 RUNS = [
-    {"id": "r-7", "name": "riverside, longer context", "kind": "train", "state": "running", "started": BEGUN - 3700, "seconds": 3700.0, "steps": 900, "loss": 2.91, "tokens_per_second": 18_400.0},
+    {"id": "r-7", "name": "riverside, longer context", "kind": "train", "state": "running", "started": BEGUN - 3700, "seconds": 3700.0, "steps": 900, "planned": 2000, "loss": 2.91, "tokens_per_second": 18_400.0},
     {"id": "r-6", "name": "chat on riverside", "kind": "finetune", "state": "finished", "started": BEGUN - 90_000, "seconds": 845.5, "steps": 300, "loss": 1.84, "tokens_per_second": 9100.0},
     {"id": "r-5", "name": "first try", "kind": "train", "state": "failed", "started": BEGUN - 180_000, "seconds": 12.3, "steps": 4, "loss": None, "tokens_per_second": None},
 ]
@@ -97,7 +98,8 @@ EVALUATIONS = [
     {"run": "e-1", "model": "ridge-2.7b-q4", "when": BEGUN - 900_000, "rows": [row("lambada_openai", "acc", 0.622, 0.022), row("piqa", "acc", 0.652, 0.021), row("wikitext", "word_perplexity", 11.4, None)]},
 ]
 ITEMS = [{"id": f"i{n}", "prompt": f"Prompt number {n}: the door opened and", "a": f"a first text {n}. " * 6, "b": f"a second text {n}. " * 4 + HOSTILE} for n in range(1, 4)]
-FEEDBACK, ANSWERS, LOCK = [], [], threading.Lock()
+ITEMS[1]["prompt_b"] = "Another prompt: the door closed and"
+FEEDBACK, ANSWERS, LOCK, NUMBERS = [], [], threading.Lock(), itertools.count(1)
 
 
 class Refused(Exception):
@@ -171,10 +173,13 @@ class Handler(BaseHTTPRequestHandler):
             "/local/runs": {"runs": RUNS},
             "/local/evaluations": {"evaluations": EVALUATIONS},
             "/local/reviews": {"reviews": [{"id": "v1", "title": "Endings of short stories", "items": len(ITEMS), "judges": sorted({one["judge"] for one in ANSWERS})}]},
-            "/local/feedback": {"items": FEEDBACK[::-1]},
         }
         if path in plain:
             return self.send(plain[path])
+        if path == "/local/feedback":
+            older = [one for one in FEEDBACK[::-1] if one["id"] < int(asked.get("before", 1 << 60))]
+            limit = min(int(asked.get("limit", 50)), 5)
+            return self.send({"items": older[:limit], "more": len(older) > limit})
         if path == "/policy":
             return self.send("What may be done with what is generated here, and what may not.\n", "text/plain; charset=utf-8")
         if path == "/local/feedback/export":
@@ -196,11 +201,11 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, f"there is no run `{id}`", "not_found")
         steps = run["steps"] + (int((time.time() - BEGUN) * 2) if run["state"] == "running" else 0)
         if series is None:
-            samples = [{"step": 300, "text": "The the of a river."}, {"step": 600, "text": WORDS[:90] + HOSTILE}] if id != "r-5" else []
+            samples = [{"step": 300, "prompt": "Once", "text": " the of a river."}, {"step": 300, "prompt": "Then", "text": " and and."}, {"step": 600, "text": WORDS[:90] + HOSTILE}] if id != "r-5" else []
             notes = [{"when": run["started"], "text": "begun with seed 7"}, {"when": run["started"] + 60, "text": "gradient norm of 9.2 was cut"}]
             settings = {"batch_tokens": 65536, "learning_rate": 6e-4, "model": {"layers": 12, "width": 768}, "data": "books.shards"}
             metrics = ["loss", "learning_rate", "gradient_norm", "validation.loss"] if id != "r-5" else []
-            return self.send({"run": run | {"steps": steps}, "settings": settings, "metrics": metrics, "samples": samples, "notes": notes})
+            return self.send({"run": run | {"steps": steps}, "settings": settings, "metrics": metrics, "samples": samples, "messages": [{"step": 40, "level": "warning", "text": "a step took twice its time"}], "notes": notes})
         noise = random.Random(1)
         curves = {
             "loss": lambda n: 2.8 + 7 * math.exp(-n / 90) + noise.gauss(0, 0.12), "learning_rate": lambda n: 6e-4 * min(n / 100, 1),
@@ -220,7 +225,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.complete(body)
         if self.path == "/local/feedback":
             with LOCK:
-                FEEDBACK.append({"id": f"f{len(FEEDBACK) + 1}-{time.time_ns()}", "when": time.time(), **body})
+                FEEDBACK.append({"id": next(NUMBERS), "when": time.time(), **body})
             return self.send({"id": FEEDBACK[-1]["id"]})
         if self.path == "/local/reviews/v1/answers":
             scales = {"fluency", "coherence", "relevance"}
@@ -233,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
     def delete(self):
         with LOCK:
             id = self.path.removeprefix("/local/feedback").strip("/")
-            FEEDBACK[:] = [one for one in FEEDBACK if id and one["id"] != id]
+            FEEDBACK[:] = [one for one in FEEDBACK if id and str(one["id"]) != id]
         self.send({"ok": True})
 
     def checked(self, body, more):
@@ -298,10 +303,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        # A browser breaks connections off as it likes.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, address)
+
+
 def start(port=0):
     """The server, running on a thread of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

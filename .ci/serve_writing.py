@@ -77,10 +77,11 @@ def chat(visit):
         expect(page.get_by_text("stopped by you")).to_be_visible()
         say(page, "BREAK")
         expect(page.get_by_role("alert")).to_contain_text("the engine stopped in the middle")
-        expect(page.get_by_text("broke off", exact=True)).to_be_visible()
+        expect(page.locator(".why", has_text="broke off")).to_be_visible()
     visit.look("chat")
     judge_answers(visit)
     keep_conversations(visit)
+    be_refused(visit)
 
 
 def judge_answers(visit):
@@ -126,6 +127,30 @@ def keep_conversations(visit):
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     check(button(page, re.compile("^Delete")).count(), before, "conversations after Escape")
+
+
+def be_refused(visit):
+    """Of a model that is not loaded it is not known whether it chats: the server says so when it is asked."""
+    page = visit.page
+    unknown = [one["name"] for one in visit.get("/local/models")["models"] if one["has_template"] is None]
+    if not visit.there(unknown, "model that is not loaded and does not chat"):
+        return
+    visit.refused.add((400, "/v1/chat/completions"))
+    visit.go("about")
+    visit.go("chat")
+    conversations(visit)
+    button(page, "New conversation").click()
+    button(page, "Settings").click()
+    page.get_by_label("Template", exact=True).select_option("")
+    button(page, "Done").click()
+    page.get_by_label("Model of this conversation").select_option(unknown[0])
+    say(page, "Is anybody there?")
+    expect(page.get_by_role("heading", name="was not trained to chat")).to_be_visible()
+    page.get_by_role("radio", name=re.compile("^alpaca")).check()
+    button(page, "Use this template").click()
+    answered(page)
+    check(visit.sent("/v1/chat/completions")["chat_template"], "alpaca", "the template that was picked")
+    visit.refused.clear()
 
 
 def playground(visit):
@@ -193,6 +218,7 @@ def compare(visit):
     expect(button(page, "Best", exact=True)).to_be_visible()
     given = visit.sent("/local/feedback")
     check([given["kind"], given["prompt"], bool(given["better"])], ["choice", "The best thing about mountains is", True], "a choice")
+    check(given["model"], page.get_by_label("Model", exact=True).nth(2).input_value(), "whose answer was not chosen")
     button(page, "Remove column 3").click()
     expect(page.get_by_role("heading", name=re.compile("^Column"))).to_have_count(2)
 

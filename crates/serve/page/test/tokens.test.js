@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Arriving, others, replaced, step, summary, textOf } from "../src/pure/tokens.js";
+import { Arriving, others, replaced, spoken, step, summary, textOf } from "../src/pure/tokens.js";
 
 const logprobs = (tokens, offsets) => ({
   tokens,
@@ -48,6 +48,10 @@ test("another token takes the place of one and of all after it", () => {
 });
 test("steps of probability", () => {
   assert.deepEqual([0, Math.log(0.81), Math.log(0.79), Math.log(0.3), Math.log(0.1), -9, null].map(step), [0, 0, 1, 2, 3, 4, -1]);
+});
+test("each token can be said", () => {
+  const said = ([text, spelled]) => spoken({ text, spelled });
+  assert.deepEqual([[" day", " day"], ["\n", "\n"], [" ", " "], ["", "bytes:\\xf0"], ["", ""]].map(said), ["day", "line end", "space", "part of a character", "nothing"]);
 });
 test("perplexity is that of the tokens whose probability is known", () => {
   const tokens = [null, Math.log(0.5), Math.log(0.125)].map((logprob) => ({ from: 0, text: "", spelled: "", logprob, others: [], chosen: false }));

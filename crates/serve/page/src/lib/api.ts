@@ -16,6 +16,8 @@ export class Problem extends Error {
   get heading(): string {
     switch (this.status) {
       case 0: return "The server cannot be reached";
+      // The answer had begun.
+      case 200: return "The answer broke off";
       case 401: return "The server wants a key";
       case 403: return "The server does not allow this";
       case 404: return "The server has no such thing";
@@ -93,16 +95,16 @@ export async function* stream(path: string, body: unknown, signal: AbortSignal):
     for (;;) {
       const part = await reader.read().catch((error: unknown) => {
         if (isAbort(error)) throw error;
-        throw new Problem("The connection broke before the answer was complete.", 0);
+        throw new Problem("The connection broke before it was complete.", 200);
       });
       const text = part.done ? decoder.decode() : decoder.decode(part.value, { stream: true });
       for (const data of parser.feed(text)) {
         if (data === DONE) return;
         const event = parsed(data);
-        if (event.error) throw new Problem(String(event.error.message ?? event.error), 500, event.error.code ?? null);
+        if (event.error) throw new Problem(String(event.error.message ?? event.error), 200, event.error.code ?? null);
         yield event;
       }
-      if (part.done) throw new Problem("The connection ended before the answer was complete.", 0);
+      if (part.done) throw new Problem("The connection ended before it was complete.", 200);
     }
   } finally {
     reader.cancel().catch(() => {});
@@ -116,5 +118,5 @@ function parsed(data: string): any {
   } catch {
     // Said below.
   }
-  throw new Problem("A part of its answer is not JSON.", 500);
+  throw new Problem("A part of it is not JSON.", 200);
 }

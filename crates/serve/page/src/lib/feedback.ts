@@ -16,7 +16,7 @@ export interface Feedback {
 }
 
 export interface Stored extends Feedback {
-  id: string;
+  id: number | string;
   when: number | string;
 }
 

@@ -18,7 +18,7 @@ export interface Model {
   cache: string | null;
   bytes: number | null;
   has_template: boolean | null;
-  rails: string[];
+  rails: string[] | null;
   card: string | null;
 }
 

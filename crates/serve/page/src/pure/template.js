@@ -1,6 +1,6 @@
 // A preset's template: text in which {{name}} stands for what a field holds. What is filled in is never read again as a template.
 
-const PLACE = /\{\{\s*([A-Za-z0-9_-]+)\s*\}\}/g;
+const PLACE = /\{\{([A-Za-z0-9_-]+)\}\}/g;
 
 /**
  * @param {string} template

@@ -104,6 +104,16 @@ export const visible = (text) =>
   text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll("\r", "␍") || "(empty)";
 
 /**
+ * What is said of a token to those who hear it.
+ * @param {Token} token
+ */
+export function spoken({ text, spelled }) {
+  if (text.trim() !== "") return text.trim();
+  if (text === "") return spelled.startsWith(BYTES) ? "part of a character" : "nothing";
+  return text.includes("\n") ? "line end" : text.includes("\t") ? "tab" : "space";
+}
+
+/**
  * What the probabilities of a text come to.
  * @param {Token[]} tokens
  */

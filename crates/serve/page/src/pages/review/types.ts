@@ -8,6 +8,8 @@ export interface Review {
 export interface Item {
   id: string | number;
   prompt: string;
+  /** What the second text goes on from, where that is another. */
+  prompt_b?: string | null;
   a: string;
   b: string;
 }

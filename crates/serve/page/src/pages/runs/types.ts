@@ -6,6 +6,8 @@ export interface Run {
   started: number | string | null;
   seconds: number | null;
   steps: number | null;
+  /** Steps that it is to have. */
+  planned?: number | null;
   loss: number | null;
   tokens_per_second: number | null;
 }
@@ -14,6 +16,7 @@ export interface Detail {
   run: Run;
   settings: Record<string, unknown>;
   metrics: string[];
-  samples: { step: number; text: string }[];
+  samples: { step: number | null; prompt?: string | null; text: string }[];
+  messages?: { step: number | null; level: string | null; text: string }[];
   notes: { when: number | string; text: string }[];
 }
