@@ -264,7 +264,7 @@ fn an_answer_has_the_form_that_was_asked_for() {
         ("response_format", json!({"type": "xml"})),
         ("response_format", json!({"type": "json_schema"})),
         ("response_format", json!({"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}})),
-        ("grammar", json!("root ::=")),
+        ("grammar", json!("root ::= nothing-of-this-name")),
         ("grammar", json!("(".repeat(60_000))),
         ("regex", json!("(")),
         ("json_schema", json!(7)),
