@@ -76,6 +76,14 @@ pub enum RequestError {
     /// No draft model.
     #[error("speculation with a draft model was asked for, but the engine has none: load one, or use prompt lookup")]
     NoDraftModel,
+    /// A form that is none, or too large.
+    #[error("the {form} cannot be kept to: {why}")]
+    Form {
+        /// `JSON schema`, `grammar` or `regular expression`.
+        form: &'static str,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// A rail refused the prompt.
     #[error("the prompt was refused by {rail}: {reason}")]
     Refused {
@@ -113,9 +121,18 @@ pub enum SamplingError {
         /// NaN or plus infinity.
         value: f32,
     },
-    /// Bias, rails and minimum length together forbid every token.
-    #[error("no token is left to choose from: logit bias, rails and min_tokens forbid them all")]
+    /// Bias, rails, minimum length and form together forbid every token.
+    #[error("no token is left to choose from: logit bias, rails, min_tokens and the form asked for forbid them all")]
     AllForbidden,
+    /// No token of the tokenizer goes on with a text that is not yet one of the form.
+    #[error("no token goes on in the form asked for: the tokenizer lacks what must follow")]
+    NoWayOn,
+    /// What may follow cannot be told.
+    #[error("what may follow in the form asked for cannot be told: {why}")]
+    Form {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What went wrong in the engine.

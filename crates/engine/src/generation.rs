@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Why a generation ended, in the words of the usual interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model ended it, or a stop string or id was met.
+    /// The model ended it, a stop string or id was met, or it is complete in the form asked for.
     Stop,
     /// `max_tokens`, or the last position of the context.
     Length,
@@ -43,6 +43,8 @@ pub enum Cause {
     StopId(u32),
     /// This stop string.
     StopString(String),
+    /// It is whole in the form asked for, and nothing may follow.
+    FormComplete,
     /// `max_tokens` were generated.
     MaxTokens,
     /// Prompt and generation fill the model's context of so many positions.
@@ -62,7 +64,7 @@ impl Cause {
     /// The same in the words of the usual interfaces.
     pub fn finish_reason(&self) -> FinishReason {
         match self {
-            Self::EndOfSequence | Self::StopId(_) | Self::StopString(_) => FinishReason::Stop,
+            Self::EndOfSequence | Self::StopId(_) | Self::StopString(_) | Self::FormComplete => FinishReason::Stop,
             Self::MaxTokens | Self::ContextFull(_) => FinishReason::Length,
             Self::Rail { .. } => FinishReason::ContentFilter,
             Self::Cancelled => FinishReason::Cancelled,

@@ -5,6 +5,8 @@
 //! stop; [`Engine::generate`] streams [`Piece`]s of certain text and returns [`Generation`]s. Underneath is the
 //! [`Scheduler`], which serves many requests at once: `generate` submits one and steps until it is done.
 //!
+//! A [`Form`] (a JSON schema, a grammar, a regular expression) decides what may be said at all.
+//!
 //! Of a classifier ([`gptneo_model::Classifier`]) no text is asked: [`Engine::scorer`] tells what it says of a sequence.
 //!
 //! What comes out depends on the model, the prompt and the request alone: not on what else is being served, on how
@@ -33,6 +35,7 @@ mod classify;
 mod emitter;
 mod engine;
 mod error;
+mod form;
 mod generation;
 mod likelihoods;
 pub mod logits;
@@ -54,6 +57,7 @@ pub use blocked_words::{BlockedWords, EmptyWord};
 pub use classify::Classification;
 pub use engine::Engine;
 pub use error::{EngineError, RequestError, SamplingError};
+pub use form::Form;
 pub use generation::{Cause, FinishReason, Generation, Piece, Timings, Token};
 pub use gptneo_model::Spec;
 pub use likelihoods::{Likelihood, Pair};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::RequestError;
+use crate::form::Form;
 use crate::rail::Rail;
 
 /// Most samples, or beams, of one request.
@@ -207,6 +208,9 @@ pub struct Request {
     pub beams: Option<BeamSettings>,
     /// The adapter that every token passes, by the name it was added under; a draft model proposes without it.
     pub adapter: Option<String>,
+    /// What the generated text must be. It may end sooner by `max_tokens`, a stop string or a rail; where nothing may
+    /// follow it ends, be it before `min_tokens`.
+    pub form: Option<Form>,
     /// Guessing ahead.
     pub speculation: Speculation,
     /// The prompt's text comes out before what is generated (and its log-probabilities, if those are asked for).
@@ -232,6 +236,7 @@ impl Request {
             logprobs: None,
             beams: None,
             adapter: None,
+            form: None,
             speculation: Speculation::None,
             echo: false,
             rails: Vec::new(),
@@ -298,6 +303,9 @@ impl Request {
         }
         if self.speculation != Speculation::None {
             return conflict("speculation", "beams are already checked together: leave speculation off");
+        }
+        if self.form.is_some() {
+            return conflict("form", "beams are not kept to a form: sample instead, or leave the form out");
         }
         Ok(())
     }
@@ -400,6 +408,13 @@ mod tests {
                 r.speculation = Speculation::Draft { tokens: 2 };
             },
             "`beams` does not go with `speculation`",
+        );
+        check(
+            |r| {
+                r.beams = beams(2);
+                r.form = Some(Form::JsonObject);
+            },
+            "`beams` does not go with `form`",
         );
     }
 }

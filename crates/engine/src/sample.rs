@@ -6,6 +6,7 @@ use gptneo_model::LanguageModel;
 
 use crate::emitter::{Emitter, Outlet};
 use crate::error::SamplingError;
+use crate::form::Guide;
 use crate::generation::{Cause, Generation, Piece, Token};
 use crate::logits;
 use crate::sampler::Sampler;
@@ -18,6 +19,8 @@ pub(crate) struct Sample {
     pub(crate) track: Track,
     /// Tokens that the draft model holds, and where.
     pub(crate) draft: Option<Track>,
+    /// Where it stands in its form.
+    pub(crate) guide: Option<Guide>,
     emitter: Emitter,
     /// Pieces joined so far.
     out: Piece,
@@ -33,6 +36,7 @@ impl Sample {
             index,
             track,
             draft: None,
+            guide: None,
             emitter: Emitter::new(outlet.clone(), prompt),
             out: Piece::default(),
             cause: None,
@@ -48,6 +52,7 @@ impl Sample {
 
     /// Before the first token: lets the echoed prompt out, and ends at once where no token is wanted.
     pub(crate) fn begin(&mut self, terms: &Terms) -> Piece {
+        self.guide.clone_from(&terms.guide);
         let (mut piece, mut cause) = self.emitter.echo();
         if cause.is_none() {
             cause = terms.full(0);
@@ -100,7 +105,16 @@ impl Sample {
             None => None,
         };
         let generated = self.track.tokens.len() - terms.prompt.len();
-        let id = sampler.choose(&terms.choice(&self.track.tokens, self.index), row)?;
+        let mut allowed = None;
+        if let Some(guide) = &mut self.guide {
+            allowed = guide.next()?;
+            if allowed.is_none() {
+                let mut piece = Piece::default();
+                self.end(Cause::FormComplete, &mut piece);
+                return Ok(piece);
+            }
+        }
+        let id = sampler.choose(&terms.choice(&self.track.tokens, self.index, allowed), row)?;
         self.chosen += 1;
         self.first.get_or_insert(now);
         self.latest = Some(now);
@@ -110,20 +124,24 @@ impl Sample {
             return Ok(piece);
         }
         self.track.tokens.push(id);
+        let complete = match &mut self.guide {
+            Some(guide) => guide.take(id)?,
+            None => false,
+        };
         let token = match raw {
             Some(raw) => raw.token(id),
             None => Token { id, offset: 0, logprob: None, top: Vec::new() },
         };
-        self.say(terms, token, generated + 1, &mut piece);
+        self.say(terms, token, generated + 1, complete, &mut piece);
         Ok(piece)
     }
 
-    /// Lets a chosen token out, and ends where it is the last.
-    fn say(&mut self, terms: &Terms, token: Token, generated: usize, piece: &mut Piece) {
+    /// Lets a chosen token out, and ends where it is the last; `complete`: nothing may follow it.
+    fn say(&mut self, terms: &Terms, token: Token, generated: usize, complete: bool, piece: &mut Piece) {
         let (more, mut cause) = self.emitter.push(token, generated >= terms.request.min_tokens);
         join(piece, more);
         if cause.is_none() {
-            cause = terms.full(generated);
+            cause = if complete { Some(Cause::FormComplete) } else { terms.full(generated) };
         }
         if let Some(cause) = cause {
             self.end(cause, piece);
@@ -145,7 +163,7 @@ impl Sample {
                 Some(cause) => self.end(cause, &mut said),
                 None => {
                     self.track.tokens.push(token.id);
-                    self.say(terms, token, generated + 1, &mut said);
+                    self.say(terms, token, generated + 1, false, &mut said);
                 }
             }
         }

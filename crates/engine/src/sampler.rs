@@ -8,7 +8,7 @@
 //! 3. `frequency_penalty` times the number of times that a token was generated, and once `presence_penalty`, are
 //!    subtracted (the OpenAI interface; the prompt does not count).
 //! 4. Before `min_tokens`, tokens that would end the generation are forbidden.
-//! 5. Rails alter the logits.
+//! 5. Rails alter the logits. Then tokens that may not follow in the form asked for are forbidden, whatever raised them.
 //! 6. Temperature 0 takes the largest logit, of equal ones the lowest id. Otherwise logits are divided by it, and the
 //!    rest filters as transformers' warpers do, in their order: `top_k` (exactly `k`: of equal logits the lower ids
 //!    stay), `top_p` (the smallest set of most probable tokens whose mass reaches it), `min_p` (those at least so many
@@ -52,8 +52,10 @@ pub struct Choice<'a> {
     pub history: History<'a>,
     /// Tokens that may not be chosen.
     pub forbidden: &'a [u32],
-    /// Change the logits last.
+    /// Change the logits.
     pub rails: &'a [std::sync::Arc<dyn Rail>],
+    /// If there is one, only tokens with their bit set may be chosen: id `i` has bit `i % 32` of word `i / 32`.
+    pub allowed: Option<&'a [u32]>,
     /// Which sample of the request.
     pub sample: usize,
 }
@@ -85,6 +87,9 @@ impl Sampler {
         }
         for rail in choice.rails {
             rail.alter_logits(*history, logits);
+        }
+        if let Some(allowed) = choice.allowed {
+            keep(allowed, logits);
         }
     }
 
@@ -243,6 +248,18 @@ impl Sampler {
                 }
                 None if kept == self.typical.len() => return false,
                 None => count *= WIDEN,
+            }
+        }
+    }
+}
+
+/// Forbids the tokens whose bit is not set.
+fn keep(allowed: &[u32], logits: &mut [f32]) {
+    let words = allowed.iter().copied().chain(std::iter::repeat(0));
+    for (word, logits) in words.zip(logits.chunks_mut(32)).filter(|(word, _)| *word != u32::MAX) {
+        for (bit, logit) in logits.iter_mut().enumerate() {
+            if word >> bit & 1 == 0 {
+                *logit = f32::NEG_INFINITY;
             }
         }
     }
@@ -469,7 +486,7 @@ mod tests {
         let mut sampling = Sampling::default();
         change(&mut sampling);
         let history = History { tokens, prompt };
-        let choice = Choice { sampling: &sampling, history, forbidden: &[], rails: &[], sample: 0 };
+        let choice = Choice { sampling: &sampling, history, forbidden: &[], rails: &[], allowed: None, sample: 0 };
         let mut logits = logits.to_vec();
         Sampler::default().alter(&choice, &mut logits);
         logits
@@ -490,6 +507,23 @@ mod tests {
     fn presence_and_frequency_count_what_was_generated() {
         let penalties = |s: &mut Sampling| (s.presence_penalty, s.frequency_penalty) = (0.5, 0.25);
         assert_eq!(altered(penalties, &[0, 1, 1, 2], 1, &[1.0; 4]), [1.0, 0.0, 0.25, 1.0]);
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_left_whatever_raised_the_rest() {
+        let sampling = Sampling { logit_bias: vec![(1, 100.0)], ..Sampling::default() };
+        let history = History { tokens: &[], prompt: 0 };
+        let mut choice = Choice { sampling: &sampling, history, forbidden: &[], rails: &[], allowed: None, sample: 0 };
+        let mut logits = vec![1.0; 70];
+        choice.allowed = Some(&[!2, 1 << 3]);
+        Sampler::default().alter(&choice, &mut logits);
+        let left: Vec<usize> = (0..70).filter(|&id| logits[id] > f32::NEG_INFINITY).collect();
+        let wanted: Vec<usize> = (0..32).filter(|&id| id != 1).chain([35]).collect();
+        assert_eq!(left, wanted);
+        choice.allowed = Some(&[2]);
+        assert_eq!(Sampler::default().choose(&choice, &mut [0.0; 3]), Ok(1));
+        choice.allowed = Some(&[]);
+        assert_eq!(Sampler::default().choose(&choice, &mut [0.0; 3]), Err(SamplingError::AllForbidden));
     }
 
     #[test]

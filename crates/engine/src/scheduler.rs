@@ -18,19 +18,20 @@ mod intake;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, Spec, Want};
 use gptneo_text::Tokenizer;
 
 use crate::error::{EngineError, RequestError};
+use crate::form::Vocabulary;
 use crate::generation::{Generation, Piece};
 use crate::prefix::Retained;
 use crate::rail::Rail;
 use crate::request::{Request, Speculation};
 use crate::sampler::Sampler;
-use crate::speculation::{self, Drafter};
+use crate::speculation::{self, Drafter, Wish};
 use crate::task::{Body, Step, Task};
 
 /// Most rows of logits wanted from one sequence at once.
@@ -102,6 +103,8 @@ pub struct Scheduler {
     drafter: Option<Drafter>,
     /// Adapters that requests may name.
     adapters: BTreeMap<String, AdapterId>,
+    /// Made when the first form is asked for.
+    vocabulary: OnceLock<Result<Vocabulary, String>>,
     waiting: VecDeque<Task>,
     /// In order of arrival.
     live: Vec<Task>,
@@ -137,6 +140,7 @@ impl Scheduler {
             options,
             drafter: None,
             adapters: BTreeMap::new(),
+            vocabulary: OnceLock::new(),
             waiting: VecDeque::new(),
             live: Vec::new(),
             retained: Retained::new(options.retained_prefixes),
@@ -281,11 +285,14 @@ impl Scheduler {
                 match terms.request.speculation {
                     Speculation::None => {}
                     Speculation::PromptLookup { ngram, tokens } => {
-                        let found = speculation::lookup(&sample.track.tokens, ngram, tokens.min(room));
+                        let mut found = speculation::lookup(&sample.track.tokens, ngram, tokens.min(room));
+                        if let Some(guide) = &sample.guide {
+                            found.truncate(guide.agrees(&found));
+                        }
                         sample.track.proposed = found.len();
                         sample.track.tokens.extend(found);
                     }
-                    Speculation::Draft { tokens } => drafting.push((terms, sample, tokens.min(room))),
+                    Speculation::Draft { tokens } => drafting.push(Wish::new(terms, sample, tokens.min(room))),
                 }
             }
         }

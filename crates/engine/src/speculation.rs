@@ -10,6 +10,7 @@
 use gptneo_model::{LanguageModel, Run, Spec, Want};
 
 use crate::error::EngineError;
+use crate::form::Guide;
 use crate::sample::Sample;
 use crate::sampler::Sampler;
 use crate::task::Terms;
@@ -38,8 +39,53 @@ pub(crate) struct Drafter {
     logits: Vec<f32>,
 }
 
-/// A sample that wants so many proposals.
-pub(crate) type Wish<'a> = (&'a Terms, &'a mut Sample, usize);
+/// A sample that wants proposals.
+pub(crate) struct Wish<'a> {
+    terms: &'a Terms,
+    sample: &'a mut Sample,
+    /// How many; 0 once it gets no more.
+    wanted: usize,
+    /// Where the proposals stand in the sample's form.
+    guide: Option<Guide>,
+}
+
+impl<'a> Wish<'a> {
+    pub(crate) fn new(terms: &'a Terms, sample: &'a mut Sample, wanted: usize) -> Self {
+        let guide = sample.guide.clone();
+        Self { terms, sample, wanted, guide }
+    }
+
+    fn draft(&mut self) -> Option<&mut Track> {
+        if self.wanted == 0 { None } else { self.sample.draft.as_mut() }
+    }
+
+    /// Adds the token that the draft model chooses after `row`; wants no more where there is none.
+    fn add(&mut self, row: &mut [f32], sampler: &mut Sampler) {
+        match self.choose(row, sampler) {
+            Some(id) => {
+                self.sample.track.tokens.push(id);
+                self.sample.track.proposed += 1;
+            }
+            None => self.wanted = 0,
+        }
+    }
+
+    /// A draft that cannot choose proposes nothing: only the model's own failures count.
+    fn choose(&mut self, row: &mut [f32], sampler: &mut Sampler) -> Option<u32> {
+        let draft = self.sample.draft.as_mut()?;
+        let allowed = match &mut self.guide {
+            Some(guide) => Some(guide.next().ok()??),
+            None => None,
+        };
+        let id = sampler.choose(&self.terms.choice(&draft.tokens, self.sample.index, allowed), row).ok()?;
+        draft.tokens.push(id);
+        // Behind what ends the sample nothing is proposed.
+        if self.guide.as_mut().is_some_and(|guide| guide.take(id).unwrap_or(true)) {
+            self.wanted = self.sample.track.proposed + 1;
+        }
+        Some(id)
+    }
+}
 
 impl Drafter {
     /// A drafter for a model of this kind.
@@ -62,8 +108,8 @@ impl Drafter {
     /// Proposes tokens to all samples, one more to each in every round. Where the draft model has no room, or its
     /// context ends, there are fewer, or none.
     pub(crate) fn propose(&mut self, wishes: &mut [Wish<'_>], sampler: &mut Sampler) {
-        for (_, sample, _) in wishes.iter_mut() {
-            self.follow(sample);
+        for wish in wishes.iter_mut() {
+            self.follow(wish.sample);
         }
         while self.round(wishes, sampler) {}
     }
@@ -81,26 +127,25 @@ impl Drafter {
     fn round(&mut self, wishes: &mut [Wish<'_>], sampler: &mut Sampler) -> bool {
         let positions = self.model.spec().positions;
         let vocab = self.model.spec().vocab;
-        wishes.iter_mut().for_each(|(_, sample, wanted)| {
-            let len = sample.draft.as_ref().map_or(0, |draft| draft.tokens.len());
-            if sample.track.proposed >= *wanted || len > positions {
-                *wanted = 0;
+        for wish in wishes.iter_mut() {
+            let len = wish.sample.draft.as_ref().map_or(0, |draft| draft.tokens.len());
+            if wish.sample.track.proposed >= wish.wanted || len > positions {
+                wish.wanted = 0;
             }
-        });
+        }
         let mut growth = Vec::new();
-        for (_, sample, wanted) in wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0) {
-            let Some(draft) = &mut sample.draft else { continue };
+        for wish in wishes.iter_mut() {
+            let Some(draft) = wish.draft() else { continue };
             growth.push((draft.sequence, draft.pending()));
             // The youngest go without.
             if !self.model.fits(&growth) {
                 growth.pop();
                 draft.close(self.model.as_mut());
-                *wanted = 0;
+                wish.wanted = 0;
             }
         }
         let mut runs = Vec::new();
-        for (_, sample, _) in wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0) {
-            let Some(draft) = &mut sample.draft else { continue };
+        for draft in wishes.iter_mut().filter_map(Wish::draft) {
             let sequence = *draft.sequence.get_or_insert_with(|| self.model.open());
             runs.push(Run::tokens(sequence, &draft.tokens[draft.held..], Want::Last));
         }
@@ -109,25 +154,16 @@ impl Drafter {
         }
         self.logits.clear();
         let ran = self.model.forward(&runs, &mut self.logits);
-        let going = wishes.iter_mut().filter(|(_, _, wanted)| *wanted > 0);
         let mut rows = self.logits.chunks_exact_mut(vocab);
-        for (terms, sample, wanted) in going {
-            let Some(draft) = &mut sample.draft else { continue };
+        for wish in wishes.iter_mut() {
+            let Some(draft) = wish.draft() else { continue };
             let Some(row) = rows.next().filter(|_| ran.is_ok()) else {
                 draft.close(self.model.as_mut());
-                *wanted = 0;
+                wish.wanted = 0;
                 continue;
             };
             draft.held = draft.tokens.len();
-            // A draft that cannot choose proposes nothing: only the model's own failures count.
-            match sampler.choose(&terms.choice(&draft.tokens, sample.index), row) {
-                Ok(id) => {
-                    draft.tokens.push(id);
-                    sample.track.tokens.push(id);
-                    sample.track.proposed += 1;
-                }
-                Err(_) => *wanted = 0,
-            }
+            wish.add(row, sampler);
         }
         true
     }

@@ -10,6 +10,7 @@ use gptneo_text::Special;
 use crate::beam::{Continuation, Search};
 use crate::emitter::Outlet;
 use crate::error::{EngineError, SamplingError};
+use crate::form::Guide;
 use crate::generation::{Cause, Piece, Timings, Token};
 use crate::logits;
 use crate::rail::History;
@@ -32,6 +33,8 @@ pub(crate) struct Terms {
     pub(crate) eos: Option<u32>,
     /// Every token that ends a generation.
     pub(crate) ends: Vec<u32>,
+    /// The beginning of the form asked for.
+    pub(crate) guide: Option<Guide>,
     pub(crate) vocab: usize,
     pub(crate) positions: usize,
     pub(crate) clock: Clock,
@@ -87,14 +90,15 @@ impl Terms {
         self.request.stop_ids.contains(&id).then_some(Cause::StopId(id))
     }
 
-    /// What the choice after `tokens` depends on.
-    pub(crate) fn choice<'a>(&'a self, tokens: &'a [u32], sample: usize) -> Choice<'a> {
+    /// What the choice after `tokens` depends on; `allowed` is what the form lets follow.
+    pub(crate) fn choice<'a>(&'a self, tokens: &'a [u32], sample: usize, allowed: Option<&'a [u32]>) -> Choice<'a> {
         let early = tokens.len() - self.prompt.len() < self.request.min_tokens;
         Choice {
             sampling: &self.request.sampling,
             history: History { tokens, prompt: self.prompt.len() },
             forbidden: if early { &self.ends } else { &[] },
             rails: &self.outlet.rails,
+            allowed,
             sample,
         }
     }
@@ -383,7 +387,7 @@ impl Beams {
         // As transformers has it: penalties apply to log-probabilities, not to logits.
         let sum = logits::log_sum_exp(row)?;
         row.iter_mut().for_each(|logit| *logit = (f64::from(*logit) - sum) as f32);
-        step.sampler.alter(&terms.choice(&beam.track.tokens, index), row);
+        step.sampler.alter(&terms.choice(&beam.track.tokens, index, None), row);
         let best = logits::top(row, self.search.breadth());
         let possible = best.into_iter().filter(|(_, logprob)| *logprob > f32::NEG_INFINITY);
         let ready: Vec<(u32, f64)> = possible.map(|(id, logprob)| (id, f64::from(logprob))).collect();

@@ -5,6 +5,7 @@
 //! (environment, model, terminal) and runs it. Flag names are those people already know; `-` and `_` are one
 //! ([`normalise`]).
 
+mod bench_serve;
 mod data;
 mod eval;
 mod eval_shards;
@@ -20,6 +21,7 @@ mod train;
 pub(crate) mod values;
 mod verbs;
 
+pub(crate) use bench_serve::{BenchServeArgs, BenchVerb};
 pub(crate) use data::{BpeArgs, DataArgs, DataVerb, SourceArgs, TokenizeDataArgs};
 pub(crate) use eval::{
     CompareEvalArgs, EvalArgs, EvalVerb, JudgeReviewArgs, LinesArgs, MakeReviewArgs, MeasureArgs, PageReviewArgs,
@@ -33,7 +35,7 @@ pub(crate) use runs::{
     Against, CompareRunsArgs, Destination, ExportRunsArgs, FeedbackRunsArgs, ListRunsArgs, PlotRunsArgs, RunsArgs,
     RunsVerb, ShowRunArgs, SinkArgs, SyncRunsArgs, WatchRunArgs,
 };
-pub(crate) use sampling::{GenerationArgs, PromptArgs};
+pub(crate) use sampling::{FormArgs, GenerationArgs, PromptArgs};
 pub(crate) use scorers::{SentimentScorer, ToxicityScorer};
 pub(crate) use serve::ServeArgs;
 pub(crate) use train::{RunFlags, TrainArgs};

@@ -5,11 +5,12 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
 
-use gptneo_engine::{Prompt, Request, Sampling, Speculation};
+use gptneo_engine::{EngineError, Form, Prompt, Request, Sampling, Speculation};
 
 use crate::args::values::Length;
-use crate::args::{GenerationArgs, PromptArgs};
+use crate::args::{FormArgs, GenerationArgs, PromptArgs};
 use crate::failure::Failure;
 use crate::{input, rails};
 
@@ -70,6 +71,7 @@ pub(crate) fn request(prompt: Prompt, args: &GenerationArgs, beams: bool) -> Res
     request.stop_strings = args.length.stop.clone();
     request.ignore_eos = args.length.ignore_eos;
     request.sampling = sampling(args, beams);
+    request.form = form(&args.form)?;
     request.speculation = match (&args.speed.draft_model, args.speed.lookup) {
         (Some(_), _) => Speculation::Draft { tokens: DRAFT_TOKENS },
         (None, true) => Speculation::PromptLookup { ngram: LOOKUP_NGRAM, tokens: LOOKUP_TOKENS },
@@ -79,6 +81,24 @@ pub(crate) fn request(prompt: Prompt, args: &GenerationArgs, beams: bool) -> Res
         request.rails.push(rails::blocked_words(path)?);
     }
     Ok(request)
+}
+
+/// The form that was asked for, checked before a model is loaded for it.
+fn form(args: &FormArgs) -> Result<Option<Form>, Failure> {
+    let schema_file = args.json_schema.as_ref().and_then(|text| text.strip_prefix('@')).map(Path::new);
+    let form = if let Some(path) = schema_file.or(args.json_schema_file.as_deref()) {
+        Form::JsonSchema(input::file(path)?)
+    } else if let Some(path) = &args.grammar_file {
+        Form::Grammar(input::file(path)?)
+    } else if let Some(schema) = &args.json_schema {
+        Form::JsonSchema(schema.clone())
+    } else if let Some(grammar) = &args.grammar {
+        Form::Grammar(grammar.clone())
+    } else {
+        return Ok(None);
+    };
+    form.check().map_err(EngineError::from)?;
+    Ok(Some(form))
 }
 
 fn sampling(args: &GenerationArgs, beams: bool) -> Sampling {

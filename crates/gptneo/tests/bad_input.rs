@@ -12,6 +12,8 @@ mod configs;
 mod evaluations;
 #[path = "bad_input/flags.rs"]
 mod flags;
+#[path = "bad_input/forms.rs"]
+mod forms;
 #[path = "bad_input/ggufs.rs"]
 mod ggufs;
 #[path = "bad_input/places.rs"]
@@ -116,6 +118,7 @@ fn every_wrong_input_has_its_message_and_its_code() {
     flags::add(&mut table);
     places::add(&mut table);
     prompts::add(&mut table);
+    forms::add(&mut table);
     configs::add(&mut table);
     weights::add(&mut table);
     ggufs::add(&mut table);

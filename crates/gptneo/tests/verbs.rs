@@ -20,6 +20,8 @@ mod evaluated;
 mod feedback;
 #[path = "verbs/files.rs"]
 mod files;
+#[path = "verbs/forms.rs"]
+mod forms;
 #[path = "verbs/front.rs"]
 mod front;
 #[path = "verbs/generate.rs"]
@@ -45,6 +47,8 @@ mod presets;
 mod runner;
 #[path = "verbs/runs.rs"]
 mod runs;
+#[path = "../../engine/tests/engine/schema.rs"]
+mod schema;
 #[path = "verbs/score.rs"]
 mod score;
 #[path = "verbs/serving.rs"]

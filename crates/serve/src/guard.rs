@@ -53,7 +53,7 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
         Some(problem) => problem.response(&path),
         None => response,
     };
-    dress(&app, &path, origin.as_ref(), standing, &mut response);
+    dress(&app, origin.as_ref(), standing, &mut response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -89,17 +89,7 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Client, Standing)>, Pro
     if request.uri().path() == OPEN {
         return Ok(Some((Client::at(address, app.everyone), Standing::default())));
     }
-    let client = match app.keys.is_empty() {
-        true => Client::at(address, app.everyone),
-        false => {
-            let sent = sent_key(headers).ok_or_else(|| {
-                Problem::unauthorized("this server wants a key: send it as `Authorization: Bearer KEY`")
-            })?;
-            let key =
-                app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
-            Client::with_key(key, app.everyone)
-        }
-    };
+    let client = identify(app, headers, address)?;
     // Looking whether the server is well must not use up what a client may ask.
     let looking = request.uri().path().starts_with("/health") || request.uri().path() == "/metrics";
     let standing = match looking {
@@ -107,6 +97,20 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Client, Standing)>, Pro
         false => app.rates.request(&client.id(), client.allowance(), Instant::now())?,
     };
     Ok(Some((client, standing)))
+}
+
+/// Whose request with these headers from this address is.
+///
+/// # Errors
+/// 401, where keys are wanted and none, or a wrong one, was sent.
+pub(crate) fn identify(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Client, Problem> {
+    if app.keys.is_empty() {
+        return Ok(Client::at(address, app.everyone));
+    }
+    let sent = sent_key(headers)
+        .ok_or_else(|| Problem::unauthorized("this server wants a key: send it as `Authorization: Bearer KEY`"))?;
+    let key = app.keys.find(&sent).ok_or_else(|| Problem::unauthorized("the key is not one of this server's"))?;
+    Ok(Client::with_key(key, app.everyone))
 }
 
 /// The key in `Authorization` (as bearer, or as the password of a browser), `api-key` or `x-api-key`.
@@ -146,7 +150,7 @@ fn host(request: &Request) -> Option<String> {
             authority.host().to_owned()
         }
     };
-    Some(named.trim_end_matches('.').to_ascii_lowercase())
+    Some(named.strip_suffix('.').unwrap_or(&named).to_ascii_lowercase())
 }
 
 fn check_host(doors: &Doors, request: &Request) -> Result<(), Problem> {
@@ -217,7 +221,7 @@ fn preflight() -> Response {
 }
 
 /// Headers of every answer.
-fn dress(app: &App, path: &str, origin: Option<&HeaderValue>, standing: Option<Standing>, response: &mut Response) {
+fn dress(app: &App, origin: Option<&HeaderValue>, standing: Option<Standing>, response: &mut Response) {
     let draining = app.draining() && response.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {
@@ -269,8 +273,8 @@ fn dress(app: &App, path: &str, origin: Option<&HeaderValue>, standing: Option<S
         false => "default-src 'none'; frame-ancestors 'none'",
     };
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    // What the page is made of may be kept by a browser, which asks whether it is the same; answers may not be.
-    if !path.starts_with("/assets/") && !headers.contains_key(header::CACHE_CONTROL) {
+    // What the page is made of says itself how long it may be kept; answers may not be.
+    if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

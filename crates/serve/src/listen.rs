@@ -2,6 +2,8 @@
 //!
 //! hyper's time limits do nothing without a timer, and know nothing of clients that do not read: both are put right here.
 
+mod grpc;
+
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
 use crate::app::App;
+
+pub(crate) use grpc::serve_grpc;
 
 /// After a system that gives no more connections, before it is asked again.
 const PAUSE: Duration = Duration::from_millis(50);

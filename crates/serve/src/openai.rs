@@ -3,6 +3,7 @@
 mod chat;
 mod completions;
 mod embeddings;
+mod form;
 mod logprobs;
 mod models;
 mod settings;
@@ -18,6 +19,7 @@ use crate::problem::Problem;
 
 pub(crate) use chat::{read_messages, write as write_conversation};
 pub(crate) use embeddings::embed;
+pub(crate) use form::schema_of;
 pub(crate) use settings::{Settings, token};
 
 /// Its routes.

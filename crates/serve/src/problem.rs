@@ -176,6 +176,7 @@ impl From<RequestError> for Problem {
             RequestError::OutOfRange { field, .. }
             | RequestError::UnknownToken { field, .. }
             | RequestError::Conflict { field, .. } => Self::field(*field, error.to_string()),
+            RequestError::Form { .. } => Self::field("response_format", error.to_string()),
             RequestError::Refused { .. } => Self::refused(&error),
             RequestError::QueueFull { .. } => Self::overloaded(error.to_string(), 1),
             RequestError::EmptyPrompt | RequestError::Encoding(_) => Self::field("prompt", error.to_string()),

@@ -23,7 +23,7 @@ use crate::presets::Presets;
 use crate::problem::Problem;
 use crate::rates::Rates;
 use crate::room::{Pace, Room};
-use crate::{guard, health, listen, local, oip, ollama, openai, tokens};
+use crate::{guard, health, listen, local, oip, ollama, openai, openapi, page, tokens};
 
 /// How often the flag that ends the server is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -55,6 +55,8 @@ pub struct Options {
     pub limits: Limits,
     /// From where, and by which names, it may be asked.
     pub doors: Doors,
+    /// Where gRPC is listened for, if it is.
+    pub grpc: Option<SocketAddr>,
     /// Speaks TLS.
     pub tls: Option<Tls>,
     /// How long requests that were begun may take once it is to end.
@@ -99,7 +101,8 @@ pub enum ServeError {
 pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    grpc: Option<TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
     drain: Duration,
 }
 
@@ -117,6 +120,7 @@ impl Server {
             allowance,
             limits,
             mut doors,
+            grpc,
             tls,
             drain,
             presets,
@@ -125,7 +129,9 @@ impl Server {
             version,
         } = options;
         let tls = tls.map(acceptor).transpose()?;
-        let listener = TcpListener::bind(address).map_err(|error| ServeError::Bind { address, error })?;
+        let bind = |address| TcpListener::bind(address).map_err(|error| ServeError::Bind { address, error });
+        let listener = bind(address)?;
+        let grpc = grpc.map(bind).transpose()?;
         doors.bound = Some(address.ip());
         doors.tls = tls.is_some();
         doors.hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
@@ -148,7 +154,7 @@ impl Server {
             version,
             stopping: AtomicBool::new(false),
         };
-        Ok(Self { app: Arc::new(app), listener, tls, drain })
+        Ok(Self { app: Arc::new(app), listener, grpc, tls, drain })
     }
 
     /// Where it listens.
@@ -159,14 +165,23 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// Where it listens for gRPC, if it does.
+    ///
+    /// # Errors
+    /// If the system does not know.
+    pub fn grpc_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.grpc.as_ref().map(TcpListener::local_addr).transpose()
+    }
+
     /// Serves until `stop` is set; then begins nothing new, ends what was begun, and returns. `ready` is called once the first model is
     /// loaded, with the time that took.
     ///
     /// # Errors
     /// The first model cannot be loaded, or the system gives no threads.
     pub fn run(self, stop: &AtomicBool, ready: impl FnOnce(Duration)) -> Result<(), ServeError> {
-        let Self { app, listener, tls, drain } = self;
+        let Self { app, listener, grpc, tls, drain } = self;
         listener.set_nonblocking(true)?;
+        grpc.as_ref().map_or(Ok(()), |grpc| grpc.set_nonblocking(true))?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("serve").enable_all().build()?;
         let outcome = runtime.block_on(async {
@@ -174,6 +189,17 @@ impl Server {
             let end = Arc::new(Notify::new());
             let ended = Arc::clone(&end);
             let router = router(&app);
+            if let Some(grpc) = grpc {
+                let grpc = tokio::net::TcpListener::from_std(grpc)?;
+                let tls = tls.as_ref().map(|config| {
+                    let mut config = ServerConfig::clone(config);
+                    config.alpn_protocols = vec![b"h2".to_vec()];
+                    TlsAcceptor::from(Arc::new(config))
+                });
+                let ended = Arc::clone(&end);
+                tokio::spawn(listen::serve_grpc(Arc::clone(&app), grpc, tls, async move { ended.notified().await }));
+            }
+            let tls = tls.map(TlsAcceptor::from);
             let serving = tokio::spawn(listen::serve(
                 Arc::clone(&app),
                 listener,
@@ -201,6 +227,7 @@ impl Server {
             while app.room.taken() > 0 && Instant::now() < until && failed.is_none() {
                 tokio::time::sleep(GLANCE).await;
             }
+            end.notify_waiters();
             end.notify_one();
             // What it ends with is what its connections ended with: nothing.
             let _ = serving.await;
@@ -228,6 +255,8 @@ fn router(app: &Arc<App>) -> Router {
         .merge(tokens::routes())
         .merge(local::routes())
         .merge(health::routes())
+        .merge(openapi::routes())
+        .merge(page::routes())
         .route_layer(from_fn(guard::note_route))
         .fallback(|| async {
             Problem::not_found("there is nothing at this path: see /openapi.json for those there are")
@@ -237,7 +266,7 @@ fn router(app: &Arc<App>) -> Router {
         .with_state(Arc::clone(app))
 }
 
-fn acceptor(tls: Tls) -> Result<TlsAcceptor, ServeError> {
+fn acceptor(tls: Tls) -> Result<Arc<ServerConfig>, ServeError> {
     let bad = |error: &dyn std::fmt::Display| ServeError::Tls(error.to_string());
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&tls.certificates).collect();
     let certificates = certificates.map_err(|error| bad(&error))?;
@@ -252,5 +281,5 @@ fn acceptor(tls: Tls) -> Result<TlsAcceptor, ServeError> {
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|error| bad(&error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }

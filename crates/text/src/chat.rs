@@ -166,6 +166,23 @@ impl ChatTemplate {
         }
     }
 
+    /// Whether the template has a place for tools.
+    pub fn takes_tools(&self) -> bool {
+        matches!(&self.form, Form::Jinja(jinja) if jinja.takes_tools)
+    }
+
+    /// The prompt for a conversation with tools: messages and tools as JSON, in the form in which the template's authors expect them. It ends
+    /// where the assistant's next turn begins.
+    ///
+    /// # Errors
+    /// [`TextError::Template`] if the template [takes no tools](Self::takes_tools), fails, refuses, or goes beyond its bounds.
+    pub fn render_with_tools(&self, messages: &[serde_json::Value], tools: &[serde_json::Value]) -> Result<String> {
+        match &self.form {
+            Form::Jinja(jinja) if jinja.takes_tools => jinja.render_json(messages, tools, &self.bos, &self.eos),
+            _ => Err(TextError::Template { template: "chat".into(), detail: "it has no place for tools".into() }),
+        }
+    }
+
     /// Strings that end the assistant's turn in this format, besides the end-of-text token. None for Jinja: it does not
     /// say.
     pub fn stops(&self) -> &'static [&'static str] {

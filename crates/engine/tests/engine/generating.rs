@@ -197,7 +197,7 @@ fn plain(law: &crate::toy::Law, prompt: &[u32], sampling: &Sampling, sample: usi
     let mut tokens = prompt.to_vec();
     while tokens.len() < prompt.len() + count {
         let history = History { tokens: &tokens, prompt: prompt.len() };
-        let choice = Choice { sampling, history, forbidden: &[], rails: &[], sample };
+        let choice = Choice { sampling, history, forbidden: &[], rails: &[], allowed: None, sample };
         let next = Sampler::default().choose(&choice, &mut law(&tokens)).unwrap();
         tokens.push(next);
     }

@@ -4,10 +4,13 @@
 mod adapters;
 mod beams;
 mod classifying;
+mod forms;
 mod generating;
 mod golden;
+mod hostile_forms;
 mod likelihoods;
 mod rails;
+mod schema;
 mod scoring;
 mod simulation;
 mod sources;

@@ -37,6 +37,8 @@ pub(crate) struct GenerationArgs {
     #[command(flatten)]
     pub(crate) sampling: SamplingArgs,
     #[command(flatten)]
+    pub(crate) form: FormArgs,
+    #[command(flatten)]
     pub(crate) speed: SpeculationArgs,
     #[command(flatten)]
     pub(crate) rails: RailArgs,
@@ -111,6 +113,28 @@ pub(crate) struct SamplingArgs {
     /// Seed: the same seed gives the same tokens [default: a new one, told by -v and --json]
     #[arg(short, long, value_name = "N", value_parser = values::seed)]
     pub(crate) seed: Option<u64>,
+}
+
+/// What form the text must have.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Form")]
+#[group(multiple = false)]
+pub(crate) struct FormArgs {
+    /// Write a text of this grammar: GBNF, from its rule `root`
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) grammar: Option<String>,
+
+    /// The grammar, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grammar_file: Option<PathBuf>,
+
+    /// Write JSON that this schema admits; @FILE reads it from a file
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) json_schema: Option<String>,
+
+    /// The schema, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_schema_file: Option<PathBuf>,
 }
 
 /// Guessing ahead: the same greedy tokens, the same distribution of sampled ones, sooner.

@@ -78,6 +78,10 @@ pub(crate) struct ServeArgs {
     #[arg(short, long, value_name = "PORT", default_value_t = 8080, help_heading = "Network")]
     pub(crate) port: u16,
 
+    /// A port for gRPC (the Open Inference Protocol); 0 for one that is free [default: none]
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub(crate) grpc_port: Option<u16>,
+
     /// Names that the server may be called by, beside localhost and its address; may be repeated, * for any
     #[arg(long, value_name = "NAME", help_heading = "Network", value_delimiter = ',')]
     pub(crate) allowed_hosts: Vec<String>,

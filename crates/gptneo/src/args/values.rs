@@ -231,6 +231,26 @@ pub(crate) fn sequences(text: &str) -> Result<usize, String> {
     whole(text, 1, 4096, "sequences")
 }
 
+/// Requests.
+pub(crate) fn many_requests(text: &str) -> Result<usize, String> {
+    whole(text, 1, 10_000_000, "requests")
+}
+
+/// A positive number.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().unwrap_or(f64::NAN);
+    match (1e-6..=1e6).contains(&rate) {
+        true => Ok(rate),
+        false => Err("must be a number more than 0, at most a million".to_owned()),
+    }
+}
+
+/// Milliseconds to the first token, and a token after it.
+pub(crate) fn promise(text: &str) -> Result<(f64, f64), String> {
+    let pair = text.split_once(',').and_then(|(first, each)| Some((rate(first).ok()?, rate(each).ok()?)));
+    pair.ok_or_else(|| "must be two numbers of milliseconds, such as 500,50".to_owned())
+}
+
 /// Requests that wait.
 pub(crate) fn queue(text: &str) -> Result<usize, String> {
     whole(text, 0, 1_000_000, "requests")

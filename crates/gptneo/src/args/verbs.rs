@@ -6,7 +6,7 @@ use clap::Args;
 use gptneo_device::DType;
 
 use super::values::{self, TokenIds};
-use super::{GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PresetArgs, PromptArgs};
+use super::{BenchVerb, GenerationArgs, HubArgs, LoraArgs, MachineArgs, ModelArgs, PresetArgs, PromptArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -16,6 +16,7 @@ Examples:
   gptneo run -m ./model --lora ./adapter \"Roses are red,\"
   gptneo run -m ./model --preset summary < text.txt
   gptneo run -m ./model --preset email --set to=Ann --set from=Bob \"the lift is broken\"
+  gptneo run -m ./model --json-schema @person.json \"Lily, who is seven, says:\"
   gptneo run -m random:gpt-neo-125m --tokens 1,2,3 --ignore-eos";
 
 /// `gptneo run`.
@@ -181,12 +182,17 @@ Examples:
   gptneo bench -m random:gpt-neo-125m
   gptneo bench -m random:gpt-neo-1.3b --quant q4_0 --prompt 512 --gen 64 --json
   gptneo bench -m random:gpt-neo-125m --quant q8_0 --batch 16
-  gptneo bench -m random:gpt-neo-125m --train --batch 4 --seq 256";
+  gptneo bench -m random:gpt-neo-125m --train --batch 4 --seq 256
+  gptneo bench serve --url http://localhost:8080 --concurrency 16";
 
 /// `gptneo bench`.
 #[derive(Debug, Args)]
-#[command(after_help = BENCH_EXAMPLES)]
+#[command(after_help = BENCH_EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
+    /// What else is measured.
+    #[command(subcommand)]
+    pub(crate) verb: Option<BenchVerb>,
+
     #[command(flatten)]
     pub(crate) model: ModelArgs,
 

@@ -5,6 +5,7 @@
 //! second, over the speed of memory; `prefill_share` is operations a token needs, times tokens a second, over the speed
 //! of f32 arithmetic (so an integer kernel can pass 1). Figures are medians over rounds.
 
+mod serve;
 mod train;
 
 use std::time::Instant;
@@ -14,7 +15,7 @@ use gptneo_kernels::{Cpu, measure};
 use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, SequenceId, Want};
 use serde::Serialize;
 
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, BenchVerb};
 use crate::failure::Failure;
 use crate::load::{Plan, cpu};
 use crate::lora::adapter;
@@ -55,6 +56,9 @@ struct Report<'a> {
 }
 
 pub(crate) fn run(args: &BenchArgs, world: &World) -> Result<(), Failure> {
+    if let Some(BenchVerb::Serve(args)) = &args.verb {
+        return serve::run(args, world);
+    }
     if args.train {
         return train::run(args, world);
     }

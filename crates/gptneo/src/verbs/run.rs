@@ -107,6 +107,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
     // One continuation streams; of several, and of beams, the text is known at the end.
     let streams = !args.json && request.n == 1 && request.beams.is_none();
     let ids = engine.tokenizer().is_none();
+    let formed = request.form.is_some();
     let mut broken = None;
     let _heeded = world.interrupt.heed();
     let done = engine.generate(request, &mut |piece| {
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &RunArgs, world: &World) -> Result<(), Failure> {
             terminal::line("")?;
         }
     }
-    tell(&done, args.json, world);
+    tell(&done, formed, args.json, world);
     world.interrupt.check()
 }
 
@@ -227,13 +228,18 @@ fn shown(generation: &Generation, ids: bool) -> String {
 }
 
 /// Says on standard error what the text does not: a full context, a rail, speeds.
-fn tell(done: &[Generation], json: bool, world: &World) {
+fn tell(done: &[Generation], formed: bool, json: bool, world: &World) {
     for generation in done {
         match &generation.cause {
             Cause::ContextFull(positions) => {
                 terminal::warn(&format!("stopped because the context of {positions} tokens is full"));
             }
             Cause::Rail { rail, reason } => terminal::warn(&format!("cut by {rail}: {reason}")),
+            Cause::MaxTokens if formed => {
+                terminal::warn(
+                    "stopped after as many tokens as -n allows: the text may be only the beginning of its form",
+                );
+            }
             _ => {}
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn run(args: &ServeArgs, world: &World) -> Result<(), Failure> {
         keys,
         limits: limits(args),
         doors: Doors { hosts: args.allowed_hosts.clone(), origins: args.cors_origins.clone(), ..Doors::default() },
+        grpc: args.grpc_port.map(|port| SocketAddr::new(args.host, port)),
         tls: tls(args)?,
         drain: Duration::from_secs(args.graceful_termination_timeout),
         presets,
@@ -51,6 +52,9 @@ pub(crate) fn run(args: &ServeArgs, world: &World) -> Result<(), Failure> {
     let address = server.address().map_err(|error| Failure::because(Kind::Io, &error))?;
     // Scripts wait for this line; it says the port where 0 was asked for.
     terminal::say(&format!("listening on {scheme}://{address}"));
+    if let Some(address) = server.grpc_address().map_err(|error| Failure::because(Kind::Io, &error))? {
+        terminal::say(&format!("listening for gRPC on {address}"));
+    }
     let stop = world.interrupt.flag();
     let _heeded = world.interrupt.heed();
     let ready = |took: Duration| terminal::say(&format!("ready after {:.1} s; Ctrl-C ends it", took.as_secs_f64()));

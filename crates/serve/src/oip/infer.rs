@@ -38,6 +38,8 @@ pub(super) async fn infer(
     let echo = parameters.boolean("echo")?.unwrap_or(false);
     // A scalar is all that these parameters can be: one stop string.
     let mut settings = Settings::take(&mut parameters, &app.limits, &["max_tokens", "max_new_tokens"])?;
+    // Triton's clients ask for its binary form, and read this one as well.
+    parameters.ignore(&["binary_data_output"]);
     parameters.finish()?;
     if settings.n != 1 {
         return Err(Problem::field("n", "`n` must be 1: an answer has one text for each prompt"));

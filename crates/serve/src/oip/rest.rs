@@ -29,6 +29,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/v2/models/{model}/versions/{version}", get(metadata))
         .route("/v2/models/{model}/ready", get(model_ready))
         .route("/v2/models/{model}/versions/{version}/ready", get(model_ready))
+        .route("/v2/repository/index", post(index))
+        .route("/v2/repository/models/{model}/load", post(load))
         .route("/v2/models/{model}/infer", post(answer))
         .route("/v2/models/{model}/versions/{version}/infer", post(answer))
 }
@@ -90,6 +92,21 @@ async fn model_ready(State(app): State<Arc<App>>, Path(named): Path<Named>) -> R
         false => Ok(Json(json!({"name": entry.name, "ready": true}))),
         true => Err(Problem::unavailable("the server is stopping", 5)),
     }
+}
+
+/// Every model, and whether it is in memory: the protocol's extension for repositories, which Seldon's agent speaks.
+async fn index(State(app): State<Arc<App>>) -> Json<Value> {
+    let entries = app.catalogue.entries().into_iter().map(|entry| {
+        let state = if entry.model.is_some() { "READY" } else { "UNAVAILABLE" };
+        json!({"name": entry.name, "version": VERSION, "state": state, "reason": ""})
+    });
+    Json(entries.collect())
+}
+
+/// Loads a model that is offered.
+async fn load(State(app): State<Arc<App>>, Path(named): Path<Named>) -> Result<Json<Value>, Problem> {
+    app.catalogue.ready(Some(&named.model)).await?;
+    Ok(Json(json!({})))
 }
 
 async fn answer(State(app): State<Arc<App>>, Path(named): Path<Named>, sent: Sent) -> Result<Json<Value>, Problem> {

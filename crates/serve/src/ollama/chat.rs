@@ -21,6 +21,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let name = model(&mut fields)?;
     let streams = fields.boolean("stream")?.unwrap_or(true);
     let mut options = options::take(&mut fields, &app.limits)?;
+    options.settings.form = options::format(&mut fields)?;
     let messages = fields.array("messages", app.limits.messages)?.ok_or_else(|| fields.missing("messages"))?;
     let messages = read_messages(messages)?;
     if fields.array("tools", 128)?.is_some_and(|tools| !tools.is_empty()) {

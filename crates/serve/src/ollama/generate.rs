@@ -24,6 +24,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let streams = fields.boolean("stream")?.unwrap_or(true);
     let raw = fields.boolean("raw")?.unwrap_or(false);
     let mut options = options::take(&mut fields, &app.limits)?;
+    options.settings.form = options::format(&mut fields)?;
     let prompt = fields.string("prompt")?.unwrap_or_default();
     let system = fields.string("system")?.filter(|system| !system.is_empty());
     let earlier = fields.array("context", usize::MAX)?.unwrap_or_default();

@@ -1,10 +1,11 @@
 //! How tokens are chosen, as Ollama's `options` say it, with its defaults.
 
-use gptneo_engine::Sampling;
+use gptneo_engine::{Form, Sampling};
+use serde_json::Value;
 
 use crate::app::Limits;
-use crate::fields::Fields;
-use crate::openai::Settings;
+use crate::fields::{Fields, wrong};
+use crate::openai::{Settings, schema_of};
 use crate::problem::Problem;
 
 /// Options that say how another engine uses a machine; this one is told when it is started.
@@ -86,6 +87,19 @@ pub(super) fn take(fields: &mut Fields, limits: &Limits) -> Result<Options, Prob
         sampling.seed = (seed as i64).cast_unsigned();
     }
     Ok(Options { settings, context })
+}
+
+/// Takes `format`: `json`, or a schema.
+pub(super) fn format(fields: &mut Fields) -> Result<Option<Form>, Problem> {
+    let form = match fields.take("format") {
+        None => return Ok(None),
+        Some(Value::String(kind)) if kind.is_empty() => return Ok(None),
+        Some(Value::String(kind)) if kind == "json" => Form::JsonObject,
+        Some(schema @ Value::Object(_)) => schema_of("format", schema)?,
+        Some(other) => return Err(wrong("format", &other, "`json`, or a JSON schema")),
+    };
+    form.check().map_err(|error| Problem::field("format", error.to_string()))?;
+    Ok(Some(form))
 }
 
 impl Options {

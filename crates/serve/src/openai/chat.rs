@@ -2,6 +2,8 @@
 //!
 //! A base model has no template, and is not given one in silence: the request must name one, or the server be started with one.
 
+mod tools;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,12 +63,29 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     };
     let template = fields.string("chat_template")?;
     let messages = fields.array("messages", limits.messages)?.ok_or_else(|| fields.missing("messages"))?;
-    let messages = read_messages(messages)?;
+    let tools = tools::take(&mut fields)?;
+    let conversation = match tools.is_empty() && !tools::spoken_of(&messages) {
+        true => Conversation::Plain(read_messages(messages)?),
+        false => Conversation::WithTools(tools::messages(messages)?, tools),
+    };
     fields.ignore(&["parallel_tool_calls", "modalities", "reasoning_effort", "verbosity"]);
     fields.finish()?;
 
     let handle = app.catalogue.ready(model.as_deref()).await?;
-    let (prompt, stops) = write(&handle, template.as_deref(), &messages)?;
+    let (prompt, stops) = match conversation {
+        Conversation::Plain(messages) => write(&handle, template.as_deref(), &messages)?,
+        Conversation::WithTools(messages, tools) => {
+            let with_tools = handle.model.template.as_ref().filter(|own| template.is_none() && own.takes_tools());
+            let own = with_tools.ok_or_else(|| {
+                Problem::field(
+                    "tools",
+                    format!("the model `{}` has no chat template with a place for tools", handle.name),
+                )
+            })?;
+            let prompt = own.render_with_tools(&messages, &tools);
+            (prompt.map_err(|error| Problem::field("messages", error.to_string()))?, Vec::new())
+        }
+    };
     settings.stop_at(&stops);
     let tokens = encode(Given::Text(prompt), &handle).await?;
     let (mut request, cut) = settings.request(tokens, &handle, "messages")?;
@@ -87,6 +106,12 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         return Ok(sse::stream("text/event-stream", stream, Stream::next));
     }
     Ok(Json(whole(running, &frame).await?).into_response())
+}
+
+/// What is to be written down.
+enum Conversation {
+    Plain(Vec<Message>),
+    WithTools(Vec<Value>, Vec<Value>),
 }
 
 /// The conversation as the model reads it, and what ends its turn.

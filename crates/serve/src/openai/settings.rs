@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 
-use gptneo_engine::{Prompt, Request, Sampling};
+use gptneo_engine::{Form, Prompt, Request, Sampling};
 use serde_json::Value;
 
 use crate::app::Limits;
@@ -15,12 +15,13 @@ use crate::problem::Problem;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) sampling: Sampling,
-    /// Whether the seed was given, and another time gives the same.
     pub(crate) max_tokens: Option<usize>,
     min_tokens: usize,
     stops: Vec<String>,
     stop_ids: Vec<u32>,
     ignore_eos: bool,
+    /// What each answer must be.
+    pub(crate) form: Option<Form>,
     pub(crate) n: usize,
     /// Prompts are cut from the left to so many tokens; 0: to what the context holds beside `max_tokens`.
     truncate: Option<usize>,
@@ -68,6 +69,7 @@ impl Settings {
             stops: stops(fields, limits)?,
             stop_ids: stop_ids(fields)?,
             ignore_eos: fields.boolean("ignore_eos")?.unwrap_or(false),
+            form: super::form::take(fields)?,
             n,
             truncate: truncate(fields)?,
         })
@@ -112,6 +114,7 @@ impl Settings {
             stop_strings: self.stops.clone(),
             stop_ids: self.stop_ids.clone(),
             ignore_eos: self.ignore_eos,
+            form: self.form.clone(),
             n: self.n,
             ..Request::new(Prompt::Tokens(tokens))
         };

@@ -7,6 +7,7 @@
 use std::io;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -29,6 +30,8 @@ const DEPTH: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Jinja {
     environment: Environment<'static>,
+    /// Whether its source speaks of tools.
+    pub(super) takes_tools: bool,
 }
 
 impl Jinja {
@@ -47,7 +50,7 @@ impl Jinja {
         });
         environment.add_filter("tojson", to_json);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| fault(&error))?;
-        Ok(Self { environment })
+        Ok(Self { environment, takes_tools: source.contains("tools") })
     }
 
     pub(super) fn render(
@@ -57,15 +60,30 @@ impl Jinja {
         bos_token: &str,
         eos_token: &str,
     ) -> Result<String> {
-        let mut environment = self.environment.clone();
-        let steps = STEPS.saturating_add(STEPS_PER_MESSAGE.saturating_mul(messages.len() as u64));
-        environment.set_fuel(Some(steps));
-        let template = environment.get_template(NAME).map_err(|error| fault(&error))?;
         let messages: Vec<Value> = messages
             .iter()
             .map(|message| context! { role => message.role.name(), content => message.content.as_str() })
             .collect();
-        let values = context! { messages, add_generation_prompt, bos_token, eos_token };
+        self.write(messages.len(), context! { messages, add_generation_prompt, bos_token, eos_token })
+    }
+
+    /// The same of messages and tools as JSON.
+    pub(super) fn render_json(
+        &self,
+        messages: &[serde_json::Value],
+        tools: &[serde_json::Value],
+        bos_token: &str,
+        eos_token: &str,
+    ) -> Result<String> {
+        let count = messages.len() + tools.len();
+        let (messages, tools) = (Value::from(Serde(messages)), Value::from(Serde(tools)));
+        self.write(count, context! { messages, tools, add_generation_prompt => true, bos_token, eos_token })
+    }
+
+    fn write(&self, count: usize, values: Value) -> Result<String> {
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(STEPS.saturating_add(STEPS_PER_MESSAGE.saturating_mul(count as u64))));
+        let template = environment.get_template(NAME).map_err(|error| fault(&error))?;
         let mut output = Bounded(Vec::new());
         template.render_captured_to(values, &mut output).map_err(|error| fault(&error))?;
         String::from_utf8(output.0)
@@ -139,6 +157,22 @@ mod tests {
     fn fails(source: &str, wanted: &str) {
         let error = render(source, true).unwrap_err().to_string();
         assert!(error.contains(wanted), "{source}: {error}");
+    }
+
+    #[test]
+    fn tools_go_where_a_template_has_a_place_for_them() {
+        let source = "{% for tool in tools %}{{ tool.function.name }};{% endfor %}{% for m in messages %}{{ m.role }}={{ m.content }}{% if m.tool_calls %}!{% endif %} {% endfor %}";
+        let template = ChatTemplate::jinja(source).unwrap();
+        let messages = [
+            serde_json::json!({"role": "user", "content": "Hi"}),
+            serde_json::json!({"role": "tool", "content": "9", "tool_calls": [1]}),
+        ];
+        let tools = [serde_json::json!({"type": "function", "function": {"name": "clock"}})];
+        assert!(template.takes_tools());
+        assert_eq!(template.render_with_tools(&messages, &tools).unwrap(), "clock;user=Hi tool=9! ");
+        let without = ChatTemplate::jinja("{{ messages }}").unwrap();
+        assert!(!without.takes_tools() && without.render_with_tools(&messages, &tools).is_err());
+        assert!(!ChatTemplate::named("plain").unwrap().takes_tools());
     }
 
     #[test]
