@@ -1,7 +1,7 @@
 //! Gives models to many users at once, over the protocols that their programs already speak.
 //!
-//! A [`Server`] listens; [`Source`]s are where its models come from. Inside, connections are served by an asynchronous runtime ([`listen`]),
-//! every request passes one guard ([`guard`]), and what is asked of models goes to one thread that steps them all ([`room`]). This crate
+//! A [`Server`] listens; [`Source`]s are where its models come from. Inside, connections are served by an asynchronous runtime (`listen`),
+//! every request passes one guard (`guard`), and what is asked of models goes to one thread that steps them all (`room`). This crate
 //! alone knows wire JSON: what lies below speaks [`gptneo_engine::Request`] and [`gptneo_engine::Event`].
 //!
 //! Whatever comes in is hostile: heads and bodies are bounded in size and time, fields in value, queues in length; a name is looked up in
