@@ -106,7 +106,7 @@ mod tests {
             });
             let (compiled, _) = median(compiling.collect());
             let ids = tokenizer.encode(text).unwrap();
-            let mut follow = |guide: &mut Guide| {
+            let follow = |guide: &mut Guide| {
                 let step = |&id: &u32| {
                     let begun = Instant::now();
                     assert!(guide.next().unwrap().is_some());

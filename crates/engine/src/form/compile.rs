@@ -20,6 +20,8 @@ const MAX_GRAMMAR: usize = 32 * 1024;
 const MAX_REGEX: usize = 4 * 1024;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 64;
+/// Most fields of an object in a schema: what it takes to compile them grows with the square.
+const MAX_FIELDS: usize = 512;
 /// The stack that compiling has. Only what is used of it takes memory.
 const STACK: usize = 256 * 1024 * 1024;
 /// Longest message that is passed on, in characters.
@@ -137,6 +139,10 @@ fn schema(source: &str) -> Result<TopLevelGrammar, String> {
     if depth(&schema) > MAX_DEPTH {
         return Err(format!("it is nested deeper than {MAX_DEPTH}"));
     }
+    let fields = most_fields(&schema);
+    if fields > MAX_FIELDS {
+        return Err(format!("an object in it has {fields} fields, and may have at most {MAX_FIELDS}"));
+    }
     match &mut schema {
         Value::Bool(true) => schema = Value::Object(serde_json::Map::new()),
         Value::Bool(false) => return Err("it admits nothing".to_owned()),
@@ -157,6 +163,15 @@ fn depth(value: &Value) -> usize {
     match value {
         Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
         Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// How many fields the largest object has.
+fn most_fields(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => values.iter().map(most_fields).max().unwrap_or(0),
+        Value::Object(values) => values.len().max(values.values().map(most_fields).max().unwrap_or(0)),
         _ => 0,
     }
 }

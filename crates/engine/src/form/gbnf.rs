@@ -122,7 +122,16 @@ mod tests {
             "root ::= (sum \"\\n\")+\nsum ::= num (\"+\" num)* | \"(\" sum \")\" ws\nnum ::= [0-9]+ ws\nws ::= [ \\n]*";
         says(
             sums,
-            &["start: r0", "r0: g1+", r#"g1: r2 "\n""#, r#"r2: r3 g4* | "(" r2 ")" r5"#, r"r3: /[\x{30}-\x{39}]/+ r5"],
+            &[
+                "start: r0",
+                "r0: g1+",
+                r#"g1: r1 "\n""#,
+                r#"r1: r2 g4* | "(" r1 ")" r3"#,
+                "r2: U0 r3",
+                r#"g4: "+" r2"#,
+                r"r3: /[\x{20}\x{a}]/*",
+                r"U0: /[\x{30}-\x{39}]/+",
+            ],
         );
     }
 
@@ -144,7 +153,7 @@ mod tests {
         repeats("{ 2 , 5 }", r#"T0: "a"{2,5}"#);
         repeats("{1}", r#"T0: "a""#);
         repeats("{0} \"b\"", r#"T0: "b""#);
-        repeats("+*", "T0: U0*");
+        says("root ::= \"a\"+*", &["start: T0", "T0: U0*", "U0: \"a\"+"]);
     }
 
     #[test]

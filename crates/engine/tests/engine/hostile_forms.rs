@@ -350,7 +350,7 @@ fn hostile_forms_are_refused_or_followed() {
     assert!(followed > 40, "{followed} of 400: the forms are too wild to show anything");
     let (longest, form) = times.iter().max_by_key(|(time, _)| *time).unwrap();
     // Generous: the machine may be busy. What it takes is measured by the test below.
-    assert!(*longest < Duration::from_secs(5), "{longest:?} for {form:?}");
+    assert!(*longest < Duration::from_secs(30), "{longest:?} for {form:?}");
 }
 
 #[test]

@@ -18,7 +18,8 @@ pub(crate) fn admits(schema: &Value, value: &Value, root: &Value) -> bool {
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),
-            "integer" => value.is_i64() || value.is_u64(),
+            // JSON knows one kind of number: -0 is an integer too.
+            "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
             "number" => value.is_number(),
             "boolean" => value.is_boolean(),
             "null" => value.is_null(),
