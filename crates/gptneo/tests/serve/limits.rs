@@ -302,7 +302,7 @@ fn bodies_have_a_largest_size_and_heads_too() {
     let server = Server::start(&["--payload-limit", "100kB"]);
     let body = json!({"prompt": "word ".repeat(21_000)}).to_string();
     assert_eq!(server.post("/v1/completions", &body).status, 413);
-    assert_eq!(server.post("/api/generate", &body).message().contains("100000 bytes"), true);
+    assert!(server.post("/api/generate", &body).message().contains("100000 bytes"));
     let fits = json!({"prompt": "word ".repeat(19_000)}).to_string();
     assert_eq!(server.post("/v1/completions", &fits).json()["error"]["code"], "context_length_exceeded");
     let long = "x".repeat(40_000);

@@ -1,6 +1,5 @@
 //! Sets of characters, and which of them stand at the edges of a regular part.
 
-use std::slice;
 
 use super::{Class, Node, Rule};
 
@@ -147,7 +146,7 @@ impl<'a> Edges<'a> {
                     return edge.clone();
                 }
                 let rules = self.rules;
-                let body = rules[*number].body.as_ref().map(slice::from_ref).unwrap_or_default();
+                let body = rules[*number].body.as_slice();
                 let edge = self.sequence(body);
                 self.known[*number] = Some(edge.clone());
                 edge

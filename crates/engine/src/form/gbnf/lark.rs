@@ -110,7 +110,7 @@ impl<'a> Writer<'a, '_> {
         }
         let name = format!("T{number}");
         if self.called.insert(number) {
-            let body = self.rules[number].body.as_ref().map(slice::from_ref).unwrap_or_default();
+            let body = self.rules[number].body.as_slice();
             self.open.push_back((name.clone(), body));
         }
         name

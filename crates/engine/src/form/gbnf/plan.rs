@@ -105,7 +105,7 @@ impl<'a, 'p> Planner<'a, 'p> {
         if let Some(&known) = self.known_rules.get(&number) {
             return Symbol::Production(known);
         }
-        let body = self.rules[number].body.as_ref().map(slice::from_ref).unwrap_or_default();
+        let body = self.rules[number].body.as_slice();
         let production = self.production(format!("r{number}"), body);
         self.known_rules.insert(number, production);
         Symbol::Production(production)
