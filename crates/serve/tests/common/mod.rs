@@ -88,6 +88,7 @@ pub(crate) fn options(models: Vec<Offer>) -> Options {
         allowance: Allowance::default(),
         limits: Limits::default(),
         doors: Doors::default(),
+        grpc: None,
         tls: None,
         drain: Duration::from_secs(5),
         presets: Presets::built_in(),
