@@ -135,8 +135,10 @@ fn checkpoint_has_one_unsafe_block() {
 fn files_hold_one_concept() {
     let mut long = Vec::new();
     for file in sources() {
-        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
-        if lines > LONGEST_FILE {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        // What a program wrote is read by nobody.
+        if lines > LONGEST_FILE && !text.starts_with("// This file is @generated") {
             long.push(format!("{}: {lines} lines", file.display()));
         }
     }

@@ -16,7 +16,7 @@ fn unparsable(table: &mut Table) {
     usage(&["frobnicate"], "unrecognized subcommand 'frobnicate'");
     usage(&["rum"], "'run'");
     usage(&["train"], "the following required arguments were not provided");
-    usage(&["serve"], "unrecognized subcommand 'serve'");
+    usage(&["serve", "--port", "70000"], "70000 is not in 0..=65535");
     usage(&["--frobnicate"], "unexpected argument '--frobnicate'");
     usage(&["run", "--frobnicate", "x"], "unexpected argument '--frobnicate'");
     usage(&["run", "--temprature", "1", "x"], "'--temperature'");

@@ -1,6 +1,5 @@
 //! Sets of characters, and which of them stand at the edges of a regular part.
 
-
 use super::{Class, Node, Rule};
 
 /// A set of characters: ranges of code points, in order, apart from one another.
