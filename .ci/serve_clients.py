@@ -249,6 +249,7 @@ def harness(binary, data, documents=60):
                 bootstrap_iters=0,
             )
         worst = 0.0
+        assert len(found["samples"]["lambada_openai"]) == len(ours) == documents
         for sample in found["samples"]["lambada_openai"]:
             theirs, greedy = sample["filtered_resps"][0]
             mine = ours[sample["doc_id"]]["filtered_resps"][0]
