@@ -15,6 +15,7 @@ def markdown(results: dict) -> str:
         ("## Memory, start and size", small_table(results)),
         ("## What the types cost", quality_table(results)),
         ("## Evaluation", evaluation_table(results)),
+        ("## Serving", serving_table(results)),
         ("## Every command", medians(results)),
     ]
     parts = [
@@ -181,6 +182,37 @@ def evaluation_table(results: dict) -> str:
                 ]
             )
     return "`gptneo eval` against the reference evaluation harness, on the same documents.\n\n" + table(rows)
+
+
+def serving_table(results: dict) -> str:
+    serving = results.get("serving", {})
+    said = "`gptneo bench serve` against `gptneo serve`, on one machine: 125m in q8_0, 64 tokens each, over HTTP (`bench/serving.py`)."
+    rows = [["load", "tokens/s", "llama.cpp without HTTP", "ratio", "first token, p50 / p99", "a token after it, p50 / p99"]]
+    for clients in sorted({one["clients"] for one in serving.get("batch", [])}):
+        found = [one for one in serving["batch"] if one["clients"] == clients]
+        middle = sorted(found, key=lambda one: one["gptneo"]["tokens_per_s"])[len(found) // 2]["gptneo"]
+        peers = [one["llama.cpp"] for one in found if one["llama.cpp"]]
+        ratios = [one["gptneo"]["tokens_per_s"] / one["llama.cpp"] for one in found if one["llama.cpp"]]
+        rows.append(
+            [
+                f"{clients} clients without pause",
+                f"{middle['tokens_per_s']:.0f}",
+                f"{statistics.median(peers):.0f}" if peers else NONE,
+                f"**{statistics.median(ratios):.2f} x**" if ratios else "",
+                *spreads(middle),
+            ]
+        )
+    for one in serving.get("crowd", []):
+        rows.append([f"{one['rate']:g} requests/s, Poisson", f"{one['tokens_per_s']:.0f}", "", "", *spreads(one)])
+    for one in serving.get("burst", []):
+        rows.append(["bursts of 64", f"{one['tokens_per_s']:.0f}", "", "", *spreads(one)])
+    return said + "\n\n" + table(rows) if len(rows) > 1 else ""
+
+
+def spreads(figures: dict) -> list[str]:
+    """Middle and bad, in milliseconds."""
+    named = [figures.get("time_to_first_token"), figures.get("time_per_output_token")]
+    return [f"{one['p50']:.0f} / {one['p99']:.0f} ms" if one else "" for one in named]
 
 
 def small_table(results: dict) -> str:
