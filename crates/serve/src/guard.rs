@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::{App, Doors};
 use crate::client::Client;
+use crate::digits::hex;
 use crate::listen::Peer;
 use crate::problem::Problem;
 use crate::rates::Standing;
@@ -295,8 +296,7 @@ pub(crate) fn fresh(prefix: &str, now: Instant) -> String {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let digest = Sha256::digest(format!("{since} {count} {now:?}"));
-    let word: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("{prefix}-{word}")
+    format!("{prefix}-{}", hex(&digest[..12]))
 }
 
 fn known_method(method: &Method) -> &'static str {

@@ -11,6 +11,7 @@
 mod app;
 mod body;
 mod client;
+mod digits;
 mod fields;
 mod guard;
 mod health;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gptneo_engine::{Scheduler, Spec};
@@ -126,12 +126,6 @@ struct Named {
     adapter: Option<String>,
 }
 
-/// What is in a slot of the catalogue.
-#[derive(Debug, Default)]
-struct Slot {
-    model: Option<Arc<Model>>,
-}
-
 /// A line of the catalogue, as it is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -149,8 +143,8 @@ pub(crate) struct Entry {
 pub(crate) struct Catalogue {
     offers: Vec<Offer>,
     names: Vec<(String, Named)>,
-    slots: Vec<tokio::sync::Mutex<Slot>>,
-    /// The same once more, for who may not wait.
+    /// Held while the model of an offer is brought in or taken out.
+    changing: Vec<tokio::sync::Mutex<()>>,
     ready: Vec<Mutex<Option<Arc<Model>>>>,
     /// One model is loaded at a time.
     loading: tokio::sync::Mutex<()>,
@@ -180,10 +174,10 @@ impl Catalogue {
         if names.is_empty() {
             return Err("there is no model to serve".to_owned());
         }
-        let slots = offers.iter().map(|_| tokio::sync::Mutex::default()).collect();
+        let changing = offers.iter().map(|_| tokio::sync::Mutex::default()).collect();
         let ready = offers.iter().map(|_| Mutex::default()).collect();
         let (loading, freed, seats) = (tokio::sync::Mutex::default(), Arc::default(), AtomicU64::new(0));
-        Ok(Self { offers, names, slots, ready, loading, freed, room, budget, seats })
+        Ok(Self { offers, names, changing, ready, loading, freed, room, budget, seats })
     }
 
     /// The names there are.
@@ -230,7 +224,11 @@ impl Catalogue {
     }
 
     fn loaded(&self, offer: usize) -> Option<Arc<Model>> {
-        self.ready[offer].lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.place(offer).clone()
+    }
+
+    fn place(&self, offer: usize) -> MutexGuard<'_, Option<Arc<Model>>> {
+        self.ready[offer].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn named(&self, name: Option<&str>) -> Result<&(String, Named), Problem> {
@@ -252,11 +250,11 @@ impl Catalogue {
         // Who asked may leave; the model is loaded all the same.
         let this = Arc::clone(self);
         let load = tokio::spawn(async move {
-            let mut slot = this.slots[named.offer].lock().await;
-            if slot.model.is_none() {
-                slot.model = Some(this.load(named.offer).await?);
-            }
-            let model = slot.model.clone().expect("it was loaded");
+            let _alone = this.changing[named.offer].lock().await;
+            let model = match this.loaded(named.offer) {
+                Some(model) => model,
+                None => this.load(named.offer).await?,
+            };
             Ok::<_, Problem>(Handle::new(model, String::new(), None, Arc::clone(&this.freed)))
         });
         let held = load.await.map_err(|_| Problem::internal("loading the model ended in a panic"))??;
@@ -297,7 +295,7 @@ impl Catalogue {
             last_used: Mutex::new(Instant::now()),
         });
         self.room.install(seat, scheduler).map_err(|_| Problem::unavailable("the server is closing", 1))?;
-        *self.ready[offer].lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&model));
+        *self.place(offer) = Some(Arc::clone(&model));
         Ok(model)
     }
 
@@ -318,13 +316,11 @@ impl Catalogue {
                 (model.users.load(Ordering::Acquire) == 0).then_some((used, at))
             });
             let Some((_, oldest)) = idle.min() else { return Ok(false) };
-            let Ok(mut slot) = self.slots[oldest].try_lock() else { return Ok(false) };
-            self.ready[oldest].lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(model) = slot.model.take() else { continue };
+            let Ok(_alone) = self.changing[oldest].try_lock() else { return Ok(false) };
+            let Some(model) = self.place(oldest).take() else { continue };
             if model.users.load(Ordering::Acquire) > 0 {
                 // Somebody took it just now: it stays.
-                *self.ready[oldest].lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&model));
-                slot.model = Some(model);
+                *self.place(oldest) = Some(model);
                 return Ok(false);
             }
             self.room.remove(model.seat).await.map_err(|_| Problem::unavailable("the server is closing", 1))?;

@@ -1,5 +1,6 @@
 //! The OpenAI API.
 
+mod answer;
 mod chat;
 mod completions;
 mod embeddings;
@@ -18,7 +19,7 @@ use crate::app::App;
 use crate::problem::Problem;
 
 pub(crate) use chat::{read_messages, write as write_conversation};
-pub(crate) use embeddings::embed;
+pub(crate) use embeddings::{check_dimensions, embed};
 pub(crate) use form::schema_of;
 pub(crate) use settings::{Settings, token};
 

@@ -10,6 +10,7 @@ use axum::routing::get;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::digits::hex;
 use crate::problem::Problem;
 
 /// A file of the page.
@@ -62,7 +63,7 @@ fn tags() -> &'static [HeaderValue] {
     static TAGS: OnceLock<Vec<HeaderValue>> = OnceLock::new();
     TAGS.get_or_init(|| {
         let tag = |file: &File| {
-            let digest: String = Sha256::digest(file.bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+            let digest = hex(&Sha256::digest(file.bytes)[..12]);
             HeaderValue::from_str(&format!("\"{digest}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"none\""))
         };
         FILES.iter().map(tag).collect()

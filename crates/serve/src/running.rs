@@ -43,9 +43,6 @@ pub(crate) fn start(
     handle: Handle,
     requests: Vec<Request>,
 ) -> Result<Running, Problem> {
-    if app.draining() {
-        return Err(Problem::unavailable("the server is stopping: ask another, or later", 5));
-    }
     let positions = handle.model.spec.positions;
     let mut costs = Vec::with_capacity(requests.len());
     for request in &requests {
@@ -57,6 +54,9 @@ pub(crate) fn start(
         let room = positions.saturating_sub(prompt);
         let answers = request.beams.map_or(request.n, |beams| beams.width);
         costs.push((prompt + answers * request.max_tokens.unwrap_or(room).min(room)) as u64);
+    }
+    if app.draining() {
+        return Err(Problem::unavailable("the server is stopping: ask another, or later", 5));
     }
     let Some(place) = app.room.place(requests.len()) else {
         app.metrics.refused("full");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{model, nanoseconds, ready};
 use crate::app::App;
 use crate::body::Sent;
-use crate::openai::embed;
+use crate::openai::{check_dimensions, embed};
 use crate::problem::Problem;
 use crate::prompts::{self, Given, encode};
 
@@ -27,11 +27,7 @@ pub(super) async fn many(State(app): State<Arc<App>>, sent: Sent) -> Result<Json
     fields.finish()?;
     let handle = ready(&app, &name).await?;
     let load = begun.elapsed();
-    let width = handle.model.spec.width as u64;
-    if dimensions.is_some_and(|dimensions| dimensions != width) {
-        let message = format!("`dimensions` must be {width}: a vector of this model means nothing when it is cut");
-        return Err(Problem::field("dimensions", message));
-    }
+    check_dimensions(dimensions, &handle)?;
     let given = match truncate {
         false => given,
         true => {

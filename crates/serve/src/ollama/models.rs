@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::model;
 use crate::app::App;
 use crate::body::Sent;
+use crate::digits::hex;
 use crate::models::Entry;
 use crate::problem::Problem;
 
@@ -69,7 +70,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, sent: Sent) -> Result<Json
 }
 
 fn listed(entry: &Entry) -> Value {
-    let digest: String = Sha256::digest(entry.name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(entry.name.as_bytes()));
     let details = match &entry.model {
         Some(model) => json!({
             "parent_model": entry.base.as_deref().unwrap_or_default(),

@@ -16,8 +16,9 @@ use gptneo_engine::{Event, Generation};
 use gptneo_text::{ChatTemplate, Message, Role};
 use serde_json::{Value, json};
 
+use super::answer::{Delivery, Envelope, Usage};
 use super::settings::Settings;
-use super::{NOT_OURS, logprobs, now};
+use super::{NOT_OURS, logprobs};
 use crate::app::App;
 use crate::body::Sent;
 use crate::fields::{Fields, wrong};
@@ -30,11 +31,8 @@ use crate::sse;
 
 #[derive(Clone)]
 struct Frame {
-    id: String,
-    created: u64,
-    handle: Handle,
+    envelope: Envelope,
     logprobs: bool,
-    warnings: Vec<String>,
 }
 
 pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Problem> {
@@ -48,19 +46,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     if top.is_some_and(|top| top > 0) && !logprobs {
         return Err(Problem::field("top_logprobs", "`top_logprobs` goes with `logprobs`: set it to true"));
     }
-    let streams = fields.boolean("stream")?.unwrap_or(false);
-    let usage_too = match fields.object("stream_options")? {
-        None => false,
-        Some(_) if !streams => {
-            return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone"));
-        }
-        Some(mut options) => {
-            let usage = options.boolean("include_usage")?.unwrap_or(false);
-            options.ignore(&["include_obfuscation", "continuous_usage_stats"]);
-            options.finish()?;
-            usage
-        }
-    };
+    let delivery = Delivery::take(&mut fields)?;
     let template = fields.string("chat_template")?;
     let messages = fields.array("messages", limits.messages)?.ok_or_else(|| fields.missing("messages"))?;
     let tools = tools::take(&mut fields)?;
@@ -94,12 +80,20 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         0 => Vec::new(),
         cut => vec![format!("the first {cut} tokens of the conversation were cut away, as asked")],
     };
-    let frame =
-        Frame { id: fresh("chatcmpl", Instant::now()), created: now(), handle: handle.clone(), logprobs, warnings };
+    let envelope = Envelope::new(fresh("chatcmpl", Instant::now()), handle.clone(), warnings);
+    let frame = Frame { envelope, logprobs };
     let n = settings.n;
     let running = start(&app, &client, handle, vec![request])?;
-    if streams {
-        let mut stream = Stream { running, frame, usage_too, ready: VecDeque::new(), usage: [0; 3], over: false };
+    if delivery.streams {
+        let mut stream = Stream {
+            running,
+            frame,
+            usage_too: delivery.usage,
+            ready: VecDeque::new(),
+            usage: Usage::default(),
+            counted: false,
+            over: false,
+        };
         for index in 0..n {
             stream.say(index, json!({"role": "assistant", "content": ""}), Value::Null, None);
         }
@@ -168,17 +162,23 @@ pub(crate) fn read_messages(values: Vec<Value>) -> Result<Vec<Message>, Problem>
                 return Err(Problem::field(format!("{at}.role"), message));
             }
         };
-        let content = match fields.take("content") {
-            None => return Err(fields.missing("content")),
-            Some(Value::String(text)) => text,
-            Some(Value::Array(parts)) => parts_of(&format!("{at}.content"), parts)?,
-            Some(other) => return Err(wrong(&format!("{at}.content"), &other, "a string, or an array of parts")),
-        };
+        let content = content_of(&mut fields, &at)?.ok_or_else(|| fields.missing("content"))?;
         fields.ignore(&["name", "refusal", "annotations", "audio"]);
         fields.finish()?;
         Ok(Message::new(role, content))
     };
     values.into_iter().enumerate().map(read).collect()
+}
+
+/// What a turn says, whole or in parts; `at` is where the turn stands.
+fn content_of(fields: &mut Fields, at: &str) -> Result<Option<String>, Problem> {
+    let at = format!("{at}.content");
+    match fields.take("content") {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::Array(parts)) => parts_of(&at, parts).map(Some),
+        Some(other) => Err(wrong(&at, &other, "a string, or an array of parts")),
+    }
 }
 
 /// Text in parts.
@@ -199,15 +199,6 @@ fn parts_of(at: &str, parts: Vec<Value>) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn usage(prompt: usize, shared: usize, completion: usize) -> Value {
-    json!({
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": shared},
-    })
-}
-
 /// The answer in one piece.
 async fn whole(mut running: Running, frame: &Frame) -> Result<Value, Problem> {
     let mut found: Vec<Generation> = Vec::new();
@@ -226,31 +217,14 @@ async fn whole(mut running: Running, frame: &Frame) -> Result<Value, Problem> {
         })
     };
     let choices: Vec<Value> = found.iter().enumerate().map(choice).collect();
-    let completion = found.iter().map(Generation::completion_tokens).sum();
-    let (prompt, computed) = found.first().map_or((0, 0), |first| (first.prompt_tokens, first.timings.prefill_tokens));
-    let mut object = frame.object("chat.completion", choices);
-    object["usage"] = usage(prompt, prompt.saturating_sub(computed), completion);
-    Ok(object)
+    let mut usage = Usage::default();
+    found.iter().enumerate().for_each(|(at, generation)| usage.add(generation, at == 0));
+    Ok(frame.envelope.object("chat.completion", choices, Some(usage)))
 }
 
 impl Frame {
-    fn object(&self, kind: &str, choices: Vec<Value>) -> Value {
-        let mut object = json!({
-            "id": self.id,
-            "object": kind,
-            "created": self.created,
-            "model": self.handle.name,
-            "system_fingerprint": null,
-            "choices": choices,
-        });
-        if !self.warnings.is_empty() {
-            object["warnings"] = json!(self.warnings);
-        }
-        object
-    }
-
     fn logprobs_of(&self, tokens: &[gptneo_engine::Token]) -> Value {
-        match &self.handle.model.tokenizer {
+        match &self.envelope.handle.model.tokenizer {
             Some(tokenizer) if self.logprobs => logprobs::chat(tokens, tokenizer),
             _ => Value::Null,
         }
@@ -263,15 +237,16 @@ struct Stream {
     frame: Frame,
     usage_too: bool,
     ready: VecDeque<Bytes>,
-    /// Prompt, shared, completion.
-    usage: [usize; 3],
+    usage: Usage,
+    /// Whether the prompt is in it.
+    counted: bool,
     over: bool,
 }
 
 impl Stream {
     fn say(&mut self, index: usize, delta: Value, logprobs: Value, reason: Option<&str>) {
         let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason});
-        self.ready.push_back(sse::event(&self.frame.object("chat.completion.chunk", vec![choice])));
+        self.ready.push_back(sse::event(&self.frame.envelope.object("chat.completion.chunk", vec![choice], None)));
     }
 
     async fn next(mut self) -> Option<(Bytes, Self)> {
@@ -288,18 +263,15 @@ impl Stream {
                     self.say(piece.sample, json!({"content": piece.text}), logprobs, None);
                 }
                 Ok(Some((_, Event::Finished(generation)))) => {
-                    let (prompt, computed) = (generation.prompt_tokens, generation.timings.prefill_tokens);
-                    let completion = self.usage[2] + generation.completion_tokens();
-                    self.usage = [prompt, prompt.saturating_sub(computed), completion];
+                    let first = !std::mem::replace(&mut self.counted, true);
+                    self.usage.add(&generation, first);
                     self.say(generation.sample, json!({}), Value::Null, Some(generation.finish_reason().name()));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     self.over = true;
                     if self.usage_too {
-                        let mut object = self.frame.object("chat.completion.chunk", Vec::new());
-                        let [prompt, shared, completion] = self.usage;
-                        object["usage"] = usage(prompt, shared, completion);
+                        let object = self.frame.envelope.object("chat.completion.chunk", Vec::new(), Some(self.usage));
                         self.ready.push_back(sse::event(&object));
                     }
                     self.ready.push_back(sse::done());

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use gptneo_engine::{Event, Generation, Piece};
 use serde_json::{Value, json};
 
+use super::answer::{Delivery, Envelope, Usage};
 use super::settings::Settings;
-use super::{NOT_OURS, logprobs, now};
+use super::{NOT_OURS, logprobs};
 use crate::app::App;
 use crate::body::Sent;
 use crate::guard::fresh;
-use crate::models::Handle;
 use crate::problem::Problem;
 use crate::prompts::{self, encode};
 use crate::running::{Running, start};
@@ -28,41 +28,11 @@ const DEFAULT_TOKENS: usize = 16;
 /// What all answers to one request have in common.
 #[derive(Clone)]
 struct Frame {
-    id: String,
-    created: u64,
-    handle: Handle,
+    envelope: Envelope,
     /// `n`, and how many are made to choose from.
     n: usize,
     best_of: usize,
     logprobs: Option<usize>,
-    warnings: Vec<String>,
-}
-
-/// Tokens in and out.
-#[derive(Clone, Copy, Default)]
-struct Usage {
-    prompt: usize,
-    shared: usize,
-    completion: usize,
-}
-
-impl Usage {
-    fn value(self) -> Value {
-        json!({
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.shared},
-        })
-    }
-
-    fn add(&mut self, generation: &Generation, first: bool) {
-        if first {
-            self.prompt += generation.prompt_tokens;
-            self.shared += generation.prompt_tokens.saturating_sub(generation.timings.prefill_tokens);
-        }
-        self.completion += generation.completion_tokens();
-    }
 }
 
 pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Response, Problem> {
@@ -87,20 +57,8 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     }
     let echo = fields.boolean("echo")?.unwrap_or(false);
     let logprobs = fields.integer("logprobs", 0..=limits.completion_logprobs)?.map(|top| top as usize);
-    let streams = fields.boolean("stream")?.unwrap_or(false);
-    let usage_too = match fields.object("stream_options")? {
-        None => false,
-        Some(_) if !streams => {
-            return Err(Problem::field("stream_options", "`stream_options` goes with `stream` alone"));
-        }
-        Some(mut options) => {
-            let usage = options.boolean("include_usage")?.unwrap_or(false);
-            options.ignore(&["include_obfuscation", "continuous_usage_stats"]);
-            options.finish()?;
-            usage
-        }
-    };
-    if streams && best_of > n {
+    let delivery = Delivery::take(&mut fields)?;
+    if delivery.streams && best_of > n {
         return Err(Problem::field(
             "best_of",
             "`best_of` above `n` cannot be streamed: which are best is known at the end",
@@ -127,19 +85,18 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         request.logprobs = logprobs.or((best_of > n).then_some(0));
         requests.push(request);
     }
-    let frame = Frame {
-        id: fresh("cmpl", Instant::now()),
-        created: now(),
-        handle: handle.clone(),
-        n,
-        best_of,
-        logprobs,
-        warnings,
-    };
+    let envelope = Envelope::new(fresh("cmpl", Instant::now()), handle.clone(), warnings);
+    let frame = Frame { envelope, n, best_of, logprobs };
     let running = start(&app, &client, handle, requests)?;
-    if streams {
-        let stream =
-            Stream { running, frame, usage: Usage::default(), usage_too, ready: VecDeque::new(), sent: Vec::new() };
+    if delivery.streams {
+        let stream = Stream {
+            running,
+            frame,
+            usage: Usage::default(),
+            usage_too: delivery.usage,
+            ready: VecDeque::new(),
+            sent: Vec::new(),
+        };
         return Ok(sse::stream("text/event-stream", stream, Stream::next));
     }
     Ok(Json(whole(running, &frame).await?).into_response())
@@ -177,25 +134,11 @@ fn mean(generation: &Generation) -> f64 {
 
 impl Frame {
     fn object(&self, choices: Vec<Value>, usage: Option<Usage>) -> Value {
-        let mut object = json!({
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.handle.name,
-            "system_fingerprint": null,
-            "choices": choices,
-        });
-        if let Some(usage) = usage {
-            object["usage"] = usage.value();
-        }
-        if !self.warnings.is_empty() {
-            object["warnings"] = json!(self.warnings);
-        }
-        object
+        self.envelope.object("text_completion", choices, usage)
     }
 
     fn choice(&self, index: usize, generation: &Generation) -> Value {
-        let logprobs = match (self.logprobs, &self.handle.model.tokenizer) {
+        let logprobs = match (self.logprobs, &self.envelope.handle.model.tokenizer) {
             (Some(_), Some(tokenizer)) => {
                 let tokens: Vec<_> = generation.prompt.iter().chain(&generation.tokens).cloned().collect();
                 logprobs::completion(&tokens, &generation.text, 0, tokenizer)
@@ -208,7 +151,7 @@ impl Frame {
             "logprobs": logprobs,
             "finish_reason": generation.finish_reason().name(),
         });
-        if self.handle.model.tokenizer.is_none() {
+        if self.envelope.handle.model.tokenizer.is_none() {
             choice["token_ids"] = json!(generation.ids());
         }
         choice
@@ -277,7 +220,7 @@ impl Stream {
                 self.usage.add(&generation, !counted);
                 self.sent[index].ended = true;
                 // Those of an echoed prompt are known as a whole, and here at the latest.
-                let logprobs = match &self.frame.handle.model.tokenizer {
+                let logprobs = match &self.frame.envelope.handle.model.tokenizer {
                     Some(tokenizer) if !generation.prompt.is_empty() => {
                         logprobs::completion(&generation.prompt, &generation.text, 0, tokenizer)
                     }
@@ -298,12 +241,12 @@ impl Stream {
         let sofar = &mut self.sent[index];
         sofar.text.push_str(&piece.text);
         sofar.tokens += piece.tokens.len();
-        let logprobs = match (self.frame.logprobs, &self.frame.handle.model.tokenizer) {
+        let logprobs = match (self.frame.logprobs, &self.frame.envelope.handle.model.tokenizer) {
             (Some(_), Some(tokenizer)) => logprobs::completion(&piece.tokens, &sofar.text, 0, tokenizer),
             _ => Value::Null,
         };
         let mut choice = json!({"index": index, "text": piece.text, "logprobs": logprobs, "finish_reason": null});
-        if self.frame.handle.model.tokenizer.is_none() {
+        if self.frame.envelope.handle.model.tokenizer.is_none() {
             choice["token_ids"] = json!(piece.tokens.iter().map(|token| token.id).collect::<Vec<_>>());
         }
         self.ready.push_back(sse::event(&self.frame.object(vec![choice], None)));

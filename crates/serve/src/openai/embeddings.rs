@@ -31,11 +31,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Js
     let given = prompts::read("input", input, app.limits.prompts)?;
     fields.finish()?;
     let handle = app.catalogue.ready(model.as_deref()).await?;
-    let width = handle.model.spec.width;
-    if dimensions.is_some_and(|dimensions| dimensions != width as u64) {
-        let message = format!("`dimensions` must be {width}: a vector of this model means nothing when it is cut");
-        return Err(Problem::field("dimensions", message));
-    }
+    check_dimensions(dimensions, &handle)?;
     let (vectors, tokens) = embed(&app, &client, &handle, given, "input").await?;
     let data = vectors.iter().enumerate().map(|(index, vector)| {
         let embedding = match in_base64 {
@@ -50,6 +46,18 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Js
         "model": handle.name,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     })))
+}
+
+/// A vector may have the model's width, and no other.
+pub(crate) fn check_dimensions(wanted: Option<u64>, handle: &Handle) -> Result<(), Problem> {
+    let width = handle.model.spec.width;
+    match wanted.is_none_or(|wanted| wanted == width as u64) {
+        true => Ok(()),
+        false => {
+            let message = format!("`dimensions` must be {width}: a vector of this model means nothing when it is cut");
+            Err(Problem::field("dimensions", message))
+        }
+    }
 }
 
 /// A vector of length 1 for each text, and how many tokens they had.

@@ -118,7 +118,6 @@ impl Settings {
             n: self.n,
             ..Request::new(Prompt::Tokens(tokens))
         };
-        request.check(handle.model.spec.vocab)?;
         Ok((request, cut))
     }
 }

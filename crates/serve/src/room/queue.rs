@@ -7,6 +7,9 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+/// Idle clients that are remembered in any case.
+const IDLE: usize = 64;
+
 /// Jobs by client.
 #[derive(Debug)]
 pub(crate) struct FairQueue<T> {
@@ -66,9 +69,12 @@ impl<T> FairQueue<T> {
         self.len -= 1;
         client.clock = clock.saturating_add(cost);
         if client.jobs.is_empty() {
-            // Its clock is needed only while it is ahead of the others.
-            let now = self.now;
-            self.clients.retain(|_, client| !client.jobs.is_empty() || client.clock > now);
+            // Its clock is needed only while it is ahead of the others. One that is not counts as none, so it may be forgotten late:
+            // when there are more idle clients than others.
+            if self.clients.len() > 2 * self.turns.len() + IDLE {
+                let now = self.now;
+                self.clients.retain(|_, client| !client.jobs.is_empty() || client.clock > now);
+            }
         } else {
             client.since = self.arrivals;
             self.arrivals += 1;

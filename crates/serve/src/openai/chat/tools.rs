@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::parts_of;
-use crate::fields::{Fields, wrong};
+use super::content_of;
+use crate::fields::Fields;
 use crate::problem::Problem;
 
 /// Most tools of a request.
@@ -59,13 +59,10 @@ pub(super) fn messages(values: Vec<Value>) -> Result<Vec<Value>, Problem> {
             }
         };
         let calls = fields.array("tool_calls", MOST)?;
-        let content = match fields.take("content") {
-            None if role == "assistant" && calls.is_some() => Value::Null,
-            None => return Err(fields.missing("content")),
-            Some(Value::String(text)) => Value::String(text),
-            Some(Value::Array(parts)) => Value::String(parts_of(&format!("{at}.content"), parts)?),
-            Some(other) => return Err(wrong(&format!("{at}.content"), &other, "a string, or an array of parts")),
-        };
+        let content = content_of(&mut fields, &at)?;
+        if content.is_none() && !(role == "assistant" && calls.is_some()) {
+            return Err(fields.missing("content"));
+        }
         let mut turn = json!({"role": role, "content": content});
         for name in ["tool_call_id", "name"] {
             if let Some(text) = fields.string(name)? {
