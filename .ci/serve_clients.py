@@ -1,10 +1,10 @@
 """Unmodified official clients against a real `gptneo serve`.
 
-    python .ci/serve_clients.py BINARY [--js FOLDER] [--data DIR]
+    python .ci/serve_clients.py BINARY [--js FOLDER] [--data DIR [--documents N]]
 
 Python packages: openai, ollama, langchain-openai, litellm, tritonclient[http,grpc]. With --js, FOLDER has node_modules with the
 package `openai`. With --data (../shared/data) and the packages lm-eval and tenacity the harness scores LAMBADA through the server, and
-each document must be that of `gptneo eval` within 1e-4.
+each document must be that of `gptneo eval` within 1e-4. The program `openssl` makes a certificate for the clients that come by TLS.
 """
 
 import argparse
@@ -15,6 +15,8 @@ import math
 import os
 import pathlib
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,7 @@ def server(binary, *flags):
     running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     found = {}
     for line in running.stderr:
-        if match := re.search(r"listening on (http://\S+)", line):
+        if match := re.search(r"listening on (https?://\S+)", line):
             found["http"] = match[1]
         if match := re.search(r"gRPC on (\S+)", line):
             found["grpc"] = match[1]
@@ -218,7 +220,7 @@ def inference(http, grpc, wanted):
             raise AssertionError("a model that is not there answered")
 
 
-def harness(binary, data, documents=60):
+def harness(binary, data, documents):
     """lm-eval through the server, against `gptneo eval`, document by document."""
     model = f"{data}/weights/tinytalk-gptneo-hf"
     with tempfile.TemporaryDirectory() as folder:
@@ -259,11 +261,63 @@ def harness(binary, data, documents=60):
         assert worst <= 1e-4
 
 
+def secure(binary, wanted):
+    """OpenAI's client and one of gRPC over TLS; who speaks no TLS, or an old one, or knows no such certificate, hears nothing."""
+    import httpx
+    import openai
+    import tritonclient.grpc
+
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = f"{folder}/certificate.pem", f"{folder}/key.pem"
+        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        words += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", certificate, "-keyout", key]
+        subprocess.run(words, check=True, capture_output=True)
+        with server(binary, "--ssl-cert-file", certificate, "--ssl-key-file", key) as (http, grpc):
+            assert http.startswith("https://"), http
+            trusting = ssl.create_default_context(cafile=certificate)
+            with httpx.Client(verify=trusting) as by:
+                client = openai.OpenAI(base_url=f"{http}/v1", api_key=KEY, max_retries=0, http_client=by)
+                parts = client.completions.create(model="pocket", prompt=PROMPT, max_tokens=24, temperature=0, stream=True)
+                assert "".join(part.choices[0].text for part in parts) == wanted
+            metadata = {"authorization": f"Bearer {KEY}"}
+            by = tritonclient.grpc.InferenceServerClient(grpc, ssl=True, root_certificates=certificate)
+            assert by.is_model_ready("pocket", headers=metadata)
+            host, port = http.removeprefix("https://").rsplit(":", 1)
+            try:
+                urllib.request.urlopen(f"{http}/health/live", timeout=10)
+            except urllib.error.URLError as error:
+                assert isinstance(error.reason, ssl.SSLCertVerificationError), error
+            else:
+                raise AssertionError("a certificate that nobody vouches for was taken")
+            with socket.create_connection((host, int(port)), 10) as plain:
+                plain.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                heard = b"".join(iter(lambda: plain.recv(1 << 12), b""))
+                assert not heard.startswith(b"HTTP/"), heard
+            old = ssl.create_default_context(cafile=certificate)
+            old.minimum_version = ssl.TLSVersion.TLSv1
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            try:
+                with socket.create_connection((host, int(port)), 10) as plain:
+                    old.wrap_socket(plain, server_hostname="localhost")
+            except (ssl.SSLError, ConnectionError):
+                pass
+            else:
+                raise AssertionError("TLS 1.1 was spoken")
+        other = f"{folder}/other.pem"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-out", other], check=True, capture_output=True)
+        for cert, secret in [(key, key), (certificate, certificate), (certificate, other), (certificate, f"{folder}/none.pem")]:
+            words = [binary, "serve", "--port", "0", "--ssl-cert-file", cert, "--ssl-key-file", secret]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+            assert done.returncode not in (0, 101) and "error: " in done.stderr, (cert, secret, done)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("--js", help="a folder whose node_modules has `openai`")
     parser.add_argument("--data", help="evaluation sets and weights")
+    parser.add_argument("--documents", type=int, default=60, help="of LAMBADA, which has 5153")
     parser.add_argument("--few", action="store_true", help="the lighter ones: openai, ollama and tritonclient")
     parser.add_argument("--only", help="one of the clients")
     args = parser.parse_args()
@@ -278,6 +332,7 @@ def main():
         }
         if args.few:
             clients = {name: clients[name] for name in ("openai", "ollama", "inference")}
+        clients["tls"] = lambda: secure(args.binary, wanted)
         if args.js:
             clients["openai-js"] = lambda: openai_js(http, args.js, wanted)
         for name, client in clients.items():
@@ -285,7 +340,7 @@ def main():
                 client()
                 print(f"{name}: as it should be", flush=True)
     if args.data and args.only in (None, "lm-eval"):
-        harness(args.binary, args.data)
+        harness(args.binary, args.data, args.documents)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Measures `gptneo serve` under load, against llama.cpp's batched decode without any HTTP, and writes BENCHMARKS.md.
 
-    python bench/serving.py --peers DIR --python PYTHON      # half an hour on two cores; --rows part of it
+    python bench/serving.py --peers DIR --python PYTHON      # half an hour on two cores; --rows batch,crowd,beside,flood,slow: part of it
 
 Both continue sequences of the shape of GPT-Neo 125m in q8_0 from an empty cache. Here so many clients stream over HTTP, each on its own
 connection, and tokens a second are those that they received; there so many sequences are decoded by the library in its best setting.
-Rounds alternate. Beside it stand percentiles at every load, in a closed loop and from a crowd (Poisson).
+Rounds alternate. Beside it stand percentiles at every load, in a closed loop, from a crowd (Poisson) and in bursts; what short prompts wait beside
+long ones; how soon a full server refuses; and what becomes of others while thousands of connections send a byte now and then.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.parse
 
 import machine
 import report
@@ -52,6 +57,12 @@ def main() -> int:
                 {"rate": rate, **load(args, url, "--rate", str(rate), "-n", str(int(max(30, 40 * rate))), prompt="128")} for rate in rates
             ]
             found["burst"] = [load(args, url, "--burst", "64", "--every", "20", "-n", "128", prompt="128")]
+        if "beside" in rows:
+            found["beside"] = beside(args, url)
+        if "flood" in rows:
+            found["flood"] = load(args, url, "--rate", "500", "-n", "10000", generated=64)
+        if "slow" in rows:
+            found["slow"] = slow(args, url)
     args.results.write_text(json.dumps(results, indent=1) + "\n")
     args.output.write_text(report.markdown(results))
     print(f"wrote {args.output}")
@@ -64,7 +75,7 @@ def arguments() -> argparse.Namespace:
     args.add_argument("--peers", type=pathlib.Path)
     args.add_argument("--python", default=sys.executable)
     args.add_argument("--rounds", type=int, default=3)
-    args.add_argument("--rows", default="batch,crowd")
+    args.add_argument("--rows", default="batch,crowd,beside,flood,slow")
     args.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results.json")
     args.add_argument("--output", type=pathlib.Path, default=ROOT / "BENCHMARKS.md")
     return args.parse_args()
@@ -73,7 +84,7 @@ def arguments() -> argparse.Namespace:
 @contextlib.contextmanager
 def server(args):
     """A server with random weights of the shape: prompts are token ids."""
-    words = [args.gptneo, "serve", "-m", "bench=random:gpt-neo-125m", "--quant", "q8_0", "--port", "0", "-c", "1024"]
+    words = [args.gptneo, "serve", "-m", "bench=random:gpt-neo-125m", "--quant", "q8_0", "--port", "0", "-c", "2048"]
     running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     address = None
     for line in running.stderr:
@@ -88,9 +99,83 @@ def server(args):
         running.wait(60)
 
 
-def load(args, url, *flags, prompt="1") -> dict:
-    words = [args.gptneo, "bench", "serve", "--url", url, "--ids", "50257", "--prompt", prompt, "--gen", str(GENERATED), "--ignore-eos"]
+def load(args, url, *flags, prompt="1", generated=GENERATED) -> dict:
+    words = [args.gptneo, "bench", "serve", "--url", url, "--ids", "50257", "--prompt", prompt, "--gen", str(generated), "--ignore-eos"]
     return json.loads(subprocess.run([*words, "--json", *flags], check=True, capture_output=True).stdout)
+
+
+def short(args, url, seed, count=60) -> dict:
+    return load(args, url, "--rate", "1", "-n", str(count), "--seed", str(seed), prompt="32", generated=8)
+
+
+def beside(args, url) -> list[dict]:
+    """Short prompts from a crowd, alone and while one prompt of 2,000 tokens after the other is read; in turn."""
+    found = []
+    for number in range(args.rounds):
+        alone = short(args, url, number)
+        over = threading.Event()
+
+        def others():
+            for seed in range(1000, 2000):
+                if over.is_set():
+                    return
+                load(args, url, "--concurrency", "1", "-n", "1", "--seed", str(seed), prompt="2000", generated=1)
+
+        reading = threading.Thread(target=others)
+        reading.start()
+        found.append({"alone": alone, "beside": short(args, url, number)})
+        over.set()
+        reading.join()
+        print("beside", *(spread["time_to_first_token"] for spread in found[-1].values()), flush=True)
+    return found
+
+
+def slow(args, url, connections=5000) -> dict:
+    """20 clients before, and while so many connections send a byte every ten seconds."""
+    honest = ("--concurrency", "20", "-n", "400")
+    before = load(args, url, *honest, generated=16)
+    place = urllib.parse.urlsplit(url)
+    over = threading.Event()
+    dropped = [0]
+
+    def dawdle():
+        held = {}
+        while not over.is_set():
+            # A few at a time: the backlog of a listener is short.
+            for _ in range(min(500, connections - len(held))):
+                with contextlib.suppress(OSError):
+                    one = socket.create_connection((place.hostname, place.port), 5)
+                    one.setblocking(False)
+                    held[one] = time.monotonic()
+                    one.send(b"P")
+            for one, since in list(held.items()):
+                try:
+                    gone = one.recv(1 << 12) is not None
+                except BlockingIOError:
+                    gone = False
+                except OSError:
+                    gone = True
+                if gone:
+                    dropped[0] += 1
+                    del held[one]
+                    one.close()
+                elif time.monotonic() - since > 10:
+                    with contextlib.suppress(OSError):
+                        one.send(b"O")
+                        held[one] = time.monotonic()
+            over.wait(0.2)
+        for one in held:
+            one.close()
+
+    dawdling = threading.Thread(target=dawdle)
+    dawdling.start()
+    time.sleep(5)
+    during = load(args, url, *honest, generated=16)
+    time.sleep(12)
+    over.set()
+    dawdling.join()
+    print("slow", before["time_to_first_token"], during["time_to_first_token"], dropped, flush=True)
+    return {"connections": connections, "dropped": dropped[0], "before": before, "during": during}
 
 
 def peer(args, flash) -> dict[int, float]:

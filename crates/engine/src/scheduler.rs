@@ -15,11 +15,12 @@
 mod adapters;
 mod embedding;
 mod intake;
+mod pace;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, Spec, Want};
 use gptneo_text::Tokenizer;
@@ -33,6 +34,7 @@ use crate::request::{Request, Speculation};
 use crate::sampler::Sampler;
 use crate::speculation::{self, Drafter, Wish};
 use crate::task::{Body, Step, Task};
+use pace::Pace;
 
 /// Most rows of logits wanted from one sequence at once.
 pub(crate) const LOGIT_ROWS: usize = 128;
@@ -65,6 +67,9 @@ pub struct SchedulerOptions {
     pub prefill_tokens: usize,
     /// Prompt tokens in a step beside sequences that are being continued, which wait for them.
     pub shared_prefill_tokens: usize,
+    /// How long a step with prompts in it may take: it has as many of their tokens as were computed in that time lately. Whoever comes
+    /// meanwhile waits no longer. Without it only the numbers above count.
+    pub step_time: Option<Duration>,
     /// Sequences kept after their requests, for prompts that begin alike. They are dropped when memory is needed.
     pub retained_prefixes: usize,
 }
@@ -76,6 +81,7 @@ impl Default for SchedulerOptions {
             max_queue: 512,
             prefill_tokens: 512,
             shared_prefill_tokens: 128,
+            step_time: None,
             retained_prefixes: 16,
         }
     }
@@ -112,6 +118,7 @@ pub struct Scheduler {
     events: VecDeque<(Ticket, Event)>,
     tickets: u64,
     sampler: Sampler,
+    pace: Pace,
     logits: Vec<f32>,
     scratch: Vec<f32>,
 }
@@ -147,6 +154,7 @@ impl Scheduler {
             events: VecDeque::new(),
             tickets: 0,
             sampler: Sampler::default(),
+            pace: Pace::default(),
             logits: Vec::new(),
             scratch: Vec::new(),
         }
@@ -252,8 +260,12 @@ impl Scheduler {
         self.propose();
         let slots = self.fitting_slots();
         if !slots.is_empty() {
+            let begun = Instant::now();
             match self.forward(&slots) {
-                Ok(()) => self.distribute(&slots),
+                Ok(()) => {
+                    self.pace.observe(slots.iter().map(|slot| slot.take).sum(), begun.elapsed());
+                    self.distribute(&slots);
+                }
                 Err(error) => self.fail_all(&slots, EngineError::from(error)),
             }
             self.retire();
@@ -301,7 +313,7 @@ impl Scheduler {
         }
     }
 
-    /// The parts of the next step: every continuation, and prompts under the budget, oldest first.
+    /// The parts of the next step: every continuation, and prompts as [`pace`] deals them out.
     fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
         let mut prompts = Vec::new();
@@ -319,22 +331,22 @@ impl Scheduler {
                 }
             }
         }
-        let mut budget =
-            if slots.is_empty() { self.options.prefill_tokens } else { self.options.shared_prefill_tokens }.max(1);
-        for mut slot in prompts {
+        let most = if slots.is_empty() { self.options.prefill_tokens } else { self.options.shared_prefill_tokens };
+        let continued = slots.iter().map(|slot| slot.take).sum();
+        let budget = self.pace.tokens(self.options.step_time, continued, most);
+        let judged = |slot: &Slot| {
             let task = &self.live[slot.task];
-            let judged = matches!(task.body, Body::Prefill(_)) && task.terms.judges_prompt();
-            let most = if judged { budget.min(LOGIT_ROWS) } else { budget };
-            if most == 0 {
-                break;
-            }
-            if slot.take > most {
-                (slot.take, slot.want) = (most, Want::Nothing);
-            }
-            if judged {
+            matches!(task.body, Body::Prefill(_)) && task.terms.judges_prompt()
+        };
+        let remaining = |slot: &Slot| if judged(slot) { slot.take.min(LOGIT_ROWS) } else { slot.take };
+        let takes = pace::deal(&prompts.iter().map(remaining).collect::<Vec<_>>(), budget);
+        for (mut slot, take) in prompts.into_iter().zip(takes).filter(|(_, take)| *take > 0) {
+            if judged(&slot) {
                 slot.want = Want::All;
+            } else if take < slot.take {
+                slot.want = Want::Nothing;
             }
-            budget -= slot.take;
+            slot.take = take;
             slots.push(slot);
         }
         slots

@@ -9,6 +9,7 @@ mod card;
 mod classify;
 mod environment;
 mod failure;
+mod files;
 mod generator;
 mod head;
 mod input;

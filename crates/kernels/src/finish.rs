@@ -6,7 +6,7 @@ use gptneo_device::Activation;
 
 use crate::activation::activated;
 use crate::isa::{Body, Isa};
-use crate::memory::Shared;
+use crate::memory::{LINE, Shared};
 use crate::simd::{LANES, Simd};
 
 /// What is done with results: `out[row * stride + column] (+)= activation(sum + bias[column])`.
@@ -29,6 +29,9 @@ impl Finish<'_> {
     }
 }
 
+/// Rows of results that are fetched ahead of those that are finished.
+const AHEAD: usize = 6;
+
 struct FinishBlock<'a> {
     finish: Finish<'a>,
     rows: Range<usize>,
@@ -45,7 +48,13 @@ impl Body for FinishBlock<'_> {
         let Self { finish: Finish { bias, activation, add, out, stride }, rows, columns, block, width } = self;
         let len = columns.len();
         let bias = bias.map(|bias| &bias[columns.clone()]);
+        let last = rows.end;
         for (i, row) in rows.enumerate() {
+            // Rows lie far apart, where no hardware looks ahead.
+            if row + AHEAD < last {
+                let ahead = out.address((row + AHEAD) * stride + columns.start);
+                (0..len).step_by(LINE / size_of::<f32>()).for_each(|at| s.prefetch(ahead.wrapping_add(at)));
+            }
             let sums = &block[i * width..][..len];
             // SAFETY: each result belongs to one call, and each call to one worker.
             let out = unsafe { out.part(row * stride + columns.start, len) };

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gptneo_engine::{
     BeamSettings, BlockedWords, Cause, EarlyStopping, EngineError, Event, Generation, Rail, Request, RequestError,
@@ -61,6 +62,7 @@ impl World {
             max_queue: dice.from(1, 6),
             prefill_tokens: dice.from(1, 40),
             shared_prefill_tokens: dice.from(1, 16),
+            step_time: dice.once_in(2).then(|| Duration::from_micros(dice.from(1, 200) as u64)),
             retained_prefixes: dice.from(0, 4),
         };
         let rails: Vec<Arc<dyn Rail>> = match dice.once_in(3) {
@@ -377,6 +379,38 @@ fn a_running_stream_is_not_held_up_by_a_long_prompt() {
         assert!(events.iter().any(|(ticket, _)| *ticket == running), "the stream goes on in every step");
     }
     assert_eq!(watch.lock().unwrap().steps, [3, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11]);
+}
+
+#[test]
+fn a_short_prompt_does_not_wait_for_the_end_of_a_long_one() {
+    let toy = Toy::new(VOCAB, hashed(VOCAB, 4.0));
+    let watch = toy.watch();
+    let options = SchedulerOptions { prefill_tokens: 20, shared_prefill_tokens: 20, ..SchedulerOptions::default() };
+    let mut scheduler = Scheduler::new(Box::new(toy), None, Vec::new(), options);
+    let request = |len: u32| Request {
+        max_tokens: Some(1),
+        ignore_eos: true,
+        ..Request::new((0..len).map(|t| 1 + (t * len) % 39).collect::<Vec<u32>>())
+    };
+    let done = |events: Vec<(Ticket, Event)>| {
+        events.into_iter().filter(|(_, event)| matches!(event, Event::Done)).map(|(ticket, _)| ticket)
+    };
+    let long = scheduler.submit(request(200)).unwrap();
+    scheduler.step();
+    let mut ended = Vec::new();
+    for round in 0..5 {
+        // There is always another short one.
+        let short = scheduler.submit(request(11 + round)).unwrap();
+        for _ in 0..2 {
+            ended.extend(done(scheduler.step()));
+        }
+        assert!(ended.contains(&short) && !ended.contains(&long), "round {round}");
+    }
+    while !scheduler.idle() {
+        ended.extend(done(scheduler.step()));
+    }
+    assert_eq!((ended.len(), ended.last()), (6, Some(&long)));
+    assert!(watch.lock().unwrap().steps.iter().all(|&tokens| tokens <= 21));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use gptneo_serve::{Doors, Limits, Options, Reviews, ServeError, Server, Tls};
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Kind};
+use crate::files;
 use crate::memory;
 use crate::presets;
 use crate::terminal;
@@ -77,6 +78,7 @@ fn failure(error: ServeError) -> Failure {
 fn limits(args: &ServeArgs) -> Limits {
     let chosen = Limits::default();
     Limits {
+        connections: files::room(chosen.connections),
         body: usize::try_from(args.payload_limit).unwrap_or(usize::MAX),
         samples: args.max_n,
         best_of: args.max_best_of.max(args.max_n),

@@ -18,9 +18,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on a free port, and waits until it is ready.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gptneo"))
-            .args(["serve", "--port", "0"])
-            .args(flags)
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_gptneo")).args(["serve", "--port", "0"]).args(flags))
+    }
+
+    /// As [`start`](Self::start), in a shell that first does something else.
+    pub(crate) fn start_after(shell: &str, flags: &[&str]) -> Self {
+        let script = format!("{shell}; exec \"$@\"");
+        let words = ["-c", &script, "sh", env!("CARGO_BIN_EXE_gptneo"), "serve", "--port", "0"];
+        Self::spawn(Command::new("sh").args(words).args(flags))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .env_remove("HF_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -42,9 +42,20 @@ fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T>
     })
 }
 
+/// Lets this process have so many open files.
+fn allow_files(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|now| now < count) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum }).unwrap();
+    }
+}
+
 #[test]
 fn a_thousand_streams_are_each_what_they_are_alone() {
-    let server = Server::start(&["--parallel", "64", "--max-queue", "1000"]);
+    allow_files(1100);
+    // As most systems start a process; the server asks for more.
+    let server = Server::start_after("ulimit -Sn 256", &["--parallel", "64", "--max-queue", "1000"]);
     let alone: HashMap<usize, String> =
         (0..20).map(|kind| (kind, streamed(server.address, kind, 24).unwrap())).collect();
     let found = on_threads(1000, |index| streamed(server.address, index % 20, 24));
@@ -52,6 +63,14 @@ fn a_thousand_streams_are_each_what_they_are_alone() {
         assert_eq!(text.unwrap(), alone[&(index % 20)], "stream {index}");
     }
     assert_eq!(server.metric("gptneo_disconnects_total"), 0.0);
+    server.end();
+}
+
+#[test]
+fn where_the_system_gives_few_connections_others_wait_for_them() {
+    let server = Server::start_after("ulimit -n 160", &[]);
+    let found = on_threads(100, |index| streamed(server.address, index, 8));
+    assert!(found.into_iter().all(|text| text.is_ok_and(|text| !text.is_empty())));
     server.end();
 }
 

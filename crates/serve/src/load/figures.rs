@@ -59,6 +59,8 @@ pub struct Figures {
     pub inter_token_latency: Option<Spread>,
     /// To the end of an answer.
     pub end_to_end: Option<Spread>,
+    /// To the end of a refusal.
+    pub refusal: Option<Spread>,
     /// What was promised.
     pub level: Level,
     /// Requests a second that kept it.
@@ -123,6 +125,7 @@ impl Figures {
             time_per_output_token: Spread::of(done.iter().filter_map(|one| per_token(one)).collect()),
             inter_token_latency: Spread::of(done.iter().flat_map(gaps).collect()),
             end_to_end: Spread::of(done.iter().map(|one| ms(one.ended)).collect()),
+            refusal: Spread::of(observed.iter().filter(|one| one.refused).map(|one| ms(one.ended)).collect()),
             level,
             goodput_per_s: rate(good),
             good_share: if observed.is_empty() { 0.0 } else { good as f64 / observed.len() as f64 },
@@ -157,11 +160,17 @@ mod tests {
             failed: None,
             refused: false,
         };
-        let refused = Observed { failed: Some("answered 429".into()), refused: true, ..one(0, 0) };
+        let refused = Observed {
+            failed: Some("answered 429".into()),
+            refused: true,
+            ended: Duration::from_millis(7),
+            ..one(0, 0)
+        };
         let level = Level { first_token_ms: 500.0, per_token_ms: 50.0 };
         let figures = Figures::of(&[one(100, 40), one(600, 40), one(100, 60), refused], level);
         assert_eq!((figures.completed, figures.refused, figures.failed), (3, 1, 0));
         assert_eq!((figures.good_share, figures.goodput_per_s), (0.25, 0.5));
         assert_eq!((figures.tokens_per_s, figures.time_per_output_token.unwrap().max), (7.5, 60.0));
+        assert_eq!(figures.refusal.map(|spread| (spread.count, spread.max)), Some((1, 7.0)));
     }
 }

@@ -7,6 +7,7 @@ use gptneo_serve::load::{Arrival, Figures, Level, Load, Prompt, Spread, ids, sen
 
 use crate::args::BenchServeArgs;
 use crate::failure::{Failure, Kind};
+use crate::files;
 use crate::input;
 use crate::progress::{Progress, Unit};
 use crate::terminal;
@@ -47,6 +48,8 @@ pub(super) fn run(args: &BenchServeArgs, world: &World) -> Result<(), Failure> {
         seed: args.seed,
         patience: Duration::from_secs_f64(args.timeout),
     };
+    // What does not fit fails, and is counted so.
+    files::room(args.requests);
     let stop = world.interrupt.flag();
     let _heeded = world.interrupt.heed();
     let mut bar = Progress::new("asking", args.requests as u64, Unit::Requests);
@@ -89,6 +92,7 @@ fn tell(figures: &Figures) -> Result<(), Failure> {
         ("a token after it", figures.time_per_output_token),
         ("between two parts", figures.inter_token_latency),
         ("to the end", figures.end_to_end),
+        ("to a refusal", figures.refusal),
     ] {
         let Some(Spread { mean, p50, p90, p99, max, .. }) = spread else { continue };
         let numbers = [mean, p50, p90, p99, max].map(|value| format!("{value:.1}"));

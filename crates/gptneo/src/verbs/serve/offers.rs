@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use gptneo_device::PAGE;
 use gptneo_engine::{Rail, Scheduler, SchedulerOptions};
@@ -23,6 +23,9 @@ use crate::verbs::World;
 
 /// Of the memory that is free, the part that a model with its cache takes where nothing is said.
 const SHARE: f64 = 0.4;
+
+/// How long one step with prompts in it may take, so that whoever comes meanwhile, and whoever waits for a next token, waits no longer.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A model that is served.
 struct Served {
@@ -89,6 +92,7 @@ pub(super) fn offers(args: &ServeArgs, world: &World) -> Result<Vec<Offer>, Fail
             options: SchedulerOptions {
                 max_sequences: args.parallel,
                 max_queue: args.parallel + args.max_queue,
+                step_time: Some(STEP),
                 ..SchedulerOptions::default()
             },
             world: world.clone(),
