@@ -14,14 +14,16 @@
 //! [`Cause::FormComplete`]: crate::Cause::FormComplete
 
 mod compile;
+mod forms;
 mod gbnf;
 mod guide;
 mod vocabulary;
 
 use crate::error::RequestError;
 
+pub use forms::{CompiledForm, Forms};
 pub(crate) use guide::Guide;
-pub(crate) use vocabulary::Vocabulary;
+use vocabulary::Vocabulary;
 
 /// What a generated text must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +92,9 @@ mod tests {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/tokenizer/gpt2");
         let tokenizer = Tokenizer::open(&dir).unwrap();
         let begun = Instant::now();
-        let vocabulary = Vocabulary::new(&tokenizer, tokenizer.vocab_size()).unwrap();
-        println!("{vocabulary:?} made in {:?}", begun.elapsed());
+        let compiler = Forms::new(Some(tokenizer.clone()), tokenizer.vocab_size());
+        compiler.compile(&Form::JsonObject).unwrap();
+        println!("a vocabulary of {} and its first form in {:?}", tokenizer.vocab_size(), begun.elapsed());
         let forms = [
             ("any object", Form::JsonObject, SAID),
             ("a person", Form::JsonSchema(PERSON.to_owned()), SAID),
@@ -101,7 +104,7 @@ mod tests {
         for (name, form, text) in forms {
             let compiling = (0..21).map(|_| {
                 let begun = Instant::now();
-                drop(vocabulary.guide(&form, &[50256]).unwrap());
+                drop(compiler.compile(&form).unwrap());
                 begun.elapsed()
             });
             let (compiled, _) = median(compiling.collect());
@@ -116,7 +119,7 @@ mod tests {
                 };
                 median(ids.iter().map(step).collect())
             };
-            let mut guide = vocabulary.guide(&form, &[50256]).unwrap();
+            let mut guide = compiler.guide(&form, None, &[50256]).unwrap();
             let mut again = guide.clone();
             let (first, most) = follow(&mut guide);
             let (warm, _) = follow(&mut again);

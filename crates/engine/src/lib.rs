@@ -57,7 +57,7 @@ pub use blocked_words::{BlockedWords, EmptyWord};
 pub use classify::Classification;
 pub use engine::Engine;
 pub use error::{EngineError, RequestError, SamplingError};
-pub use form::Form;
+pub use form::{CompiledForm, Form, Forms};
 pub use generation::{Cause, FinishReason, Generation, Piece, Timings, Token};
 pub use gptneo_model::Spec;
 pub use likelihoods::{Likelihood, Pair};

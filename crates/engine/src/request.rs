@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::RequestError;
-use crate::form::Form;
+use crate::form::{CompiledForm, Form};
 use crate::rail::Rail;
 
 /// Most samples, or beams, of one request.
@@ -211,6 +211,9 @@ pub struct Request {
     /// What the generated text must be. It may end sooner by `max_tokens`, a stop string or a rail; where nothing may
     /// follow it ends, be it before `min_tokens`.
     pub form: Option<Form>,
+    /// The same form, compiled ahead by the [`Forms`](crate::Forms) of the scheduler that serves the request; else it is compiled when the request is
+    /// submitted.
+    pub compiled: Option<CompiledForm>,
     /// Guessing ahead.
     pub speculation: Speculation,
     /// The prompt's text comes out before what is generated (and its log-probabilities, if those are asked for).
@@ -237,6 +240,7 @@ impl Request {
             beams: None,
             adapter: None,
             form: None,
+            compiled: None,
             speculation: Speculation::None,
             echo: false,
             rails: Vec::new(),

@@ -19,14 +19,14 @@ mod pace;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gptneo_model::{AdapterId, LanguageModel, ModelError, Run, Spec, Want};
 use gptneo_text::Tokenizer;
 
 use crate::error::{EngineError, RequestError};
-use crate::form::Vocabulary;
+use crate::form::Forms;
 use crate::generation::{Generation, Piece};
 use crate::prefix::Retained;
 use crate::rail::Rail;
@@ -109,8 +109,7 @@ pub struct Scheduler {
     drafter: Option<Drafter>,
     /// Adapters that requests may name.
     adapters: BTreeMap<String, AdapterId>,
-    /// Made when the first form is asked for.
-    vocabulary: OnceLock<Result<Vocabulary, String>>,
+    forms: Forms,
     waiting: VecDeque<Task>,
     /// In order of arrival.
     live: Vec<Task>,
@@ -140,6 +139,7 @@ impl Scheduler {
         rails: Vec<Arc<dyn Rail>>,
         options: SchedulerOptions,
     ) -> Self {
+        let forms = Forms::new(tokenizer.clone(), model.spec().vocab);
         Self {
             model,
             tokenizer,
@@ -147,7 +147,7 @@ impl Scheduler {
             options,
             drafter: None,
             adapters: BTreeMap::new(),
-            vocabulary: OnceLock::new(),
+            forms,
             waiting: VecDeque::new(),
             live: Vec::new(),
             retained: Retained::new(options.retained_prefixes),
@@ -177,6 +177,11 @@ impl Scheduler {
     /// The model's tokenizer.
     pub fn tokenizer(&self) -> Option<&Tokenizer> {
         self.tokenizer.as_ref()
+    }
+
+    /// What compiles forms for its model.
+    pub fn forms(&self) -> &Forms {
+        &self.forms
     }
 
     /// How full it is.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::feedback::{FEEDBACK_BYTES, MOST_FEEDBACK};
+use crate::feedback::{FEEDBACK_BYTES, FEEDBACK_SHARES, MOST_FEEDBACK};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +97,14 @@ pub enum RunsError {
         /// The store.
         path: PathBuf,
         /// Entries that it has.
+        count: u64,
+    },
+    /// One client has given more feedback than is kept of one.
+    #[error(
+        "this client has given {count} entries of feedback, and no more are kept of one: at most one part in {FEEDBACK_SHARES} of the store is"
+    )]
+    FeedbackShare {
+        /// Entries of the client.
         count: u64,
     },
     /// A drawing could not be made.

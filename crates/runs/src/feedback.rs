@@ -11,6 +11,8 @@ use crate::record::Time;
 
 /// The most entries of a store.
 pub const MOST_FEEDBACK: u64 = 100_000;
+/// The part of the store that one client may fill: one of so many.
+pub const FEEDBACK_SHARES: u64 = 10;
 /// The most bytes of one entry, all its texts together.
 pub const LONGEST_FEEDBACK: usize = 1 << 20;
 /// The most bytes of all entries together.

@@ -44,8 +44,8 @@ pub use event::{
     Artifact, CLOCK_METRICS, Evaluation, Event, Level, Message, Observer, Sample, Started, State, StepMetrics,
 };
 pub use feedback::{
-    Asked, FEEDBACK_BYTES, Feedback, FeedbackForm, FeedbackKind, FeedbackPage, LONGEST_FEEDBACK, MOST_FEEDBACK,
-    NewFeedback, Rating, Turn,
+    Asked, FEEDBACK_BYTES, FEEDBACK_SHARES, Feedback, FeedbackForm, FeedbackKind, FeedbackPage, LONGEST_FEEDBACK,
+    MOST_FEEDBACK, NewFeedback, Rating, Turn,
 };
 pub use follow::Followed;
 pub use moment::rfc3339;

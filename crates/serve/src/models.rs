@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gptneo_engine::{Scheduler, Spec};
+use gptneo_engine::{Forms, Scheduler, Spec};
 use gptneo_text::{ChatTemplate, Tokenizer};
 use tokio::sync::Notify;
 
@@ -69,6 +69,7 @@ pub(crate) struct Model {
     pub(crate) spec: Spec,
     pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) template: Option<ChatTemplate>,
+    pub(crate) forms: Forms,
     /// The token that stands before everything.
     pub(crate) beginning: Option<u32>,
     pub(crate) took: Duration,
@@ -289,6 +290,7 @@ impl Catalogue {
             spec: scheduler.spec().clone(),
             tokenizer: scheduler.tokenizer().cloned(),
             template,
+            forms: scheduler.forms().clone(),
             beginning: scheduler.beginning(),
             took: begun.elapsed(),
             users: AtomicUsize::new(0),

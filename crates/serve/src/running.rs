@@ -37,11 +37,11 @@ pub(crate) struct Running {
 ///
 /// # Errors
 /// A request that the model cannot serve, no place left, no tokens left to the client, or a server that is closing.
-pub(crate) fn start(
+pub(crate) async fn start(
     app: &Arc<App>,
     client: &Client,
     handle: Handle,
-    requests: Vec<Request>,
+    mut requests: Vec<Request>,
 ) -> Result<Running, Problem> {
     let positions = handle.model.spec.positions;
     let mut costs = Vec::with_capacity(requests.len());
@@ -65,6 +65,7 @@ pub(crate) fn start(
             format!("{} requests wait or are served already, which is all there is room for", app.room.taken());
         return Err(Problem::overloaded(message, wait));
     };
+    compile(&handle, &mut requests).await?;
     let charged = costs.iter().sum();
     client.charge(app, charged)?;
     let (told, events) = unbounded_channel();
@@ -99,6 +100,18 @@ pub(crate) fn start(
         app.room.generate(job).map_err(|_| Problem::unavailable("the server is closing", 1))?;
     }
     Ok(running)
+}
+
+/// Compiles the form that requests have in common, where neither the model nor other clients wait for it.
+async fn compile(handle: &Handle, requests: &mut [Request]) -> Result<(), Problem> {
+    let Some(form) = requests.first().and_then(|request| request.form.clone()) else { return Ok(()) };
+    let forms = handle.model.forms.clone();
+    let compiled = tokio::task::spawn_blocking(move || forms.compile(&form)).await;
+    let compiled = compiled.map_err(|_| Problem::internal("compiling the form ended in a panic"))??;
+    for request in requests {
+        request.compiled = Some(compiled.clone());
+    }
+    Ok(())
 }
 
 impl Running {

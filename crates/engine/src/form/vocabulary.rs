@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use gptneo_text::Tokenizer;
-use llguidance::ParserFactory;
 use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory};
 
-use super::{Form, Guide, compile};
-use crate::error::RequestError;
+use super::{Form, compile};
 
 /// Bytes of the longest token that may follow under a form: the tree has room for no longer ones.
 const LONGEST_TOKEN: usize = 1000;
@@ -50,15 +49,12 @@ impl Vocabulary {
         Ok(Self { factory })
     }
 
-    /// Compiles a form; `ends` are the tokens that end a generation.
+    /// Compiles a form.
     ///
     /// # Errors
-    /// What is wrong with the form.
-    pub(crate) fn guide(&self, form: &Form, ends: &[u32]) -> Result<Guide, RequestError> {
-        match compile::matcher(&self.factory, form) {
-            Ok(matcher) => Ok(Guide::new(matcher, ends)),
-            Err(why) => Err(RequestError::Form { form: form.name(), why }),
-        }
+    /// In words, what is wrong with it.
+    pub(crate) fn matcher(&self, form: &Form) -> Result<Matcher, String> {
+        compile::matcher(&self.factory, form)
     }
 }
 

@@ -8,7 +8,6 @@ use gptneo_text::{Special, Tokenizer};
 use super::Scheduler;
 use crate::emitter::Outlet;
 use crate::error::RequestError;
-use crate::form::{Form, Guide, Vocabulary};
 use crate::rail::{PromptVerdict, PromptView, Rail};
 use crate::request::{Prompt, Request, Speculation};
 use crate::task::{Clock, Terms};
@@ -45,7 +44,8 @@ impl Scheduler {
         let mut ends: Vec<u32> = eos.into_iter().chain(request.stop_ids.iter().copied()).collect();
         ends.sort_unstable();
         ends.dedup();
-        let guide = request.form.as_ref().map(|form| self.guide(form, &ends)).transpose()?;
+        let compiled = request.compiled.as_ref();
+        let guide = request.form.as_ref().map(|form| self.forms.guide(form, compiled, &ends)).transpose()?;
         let stops = request.stop_strings.as_slice().into();
         let clock = Clock { submitted: Instant::now(), started: None, computed: 0 };
         Ok(Terms {
@@ -61,18 +61,6 @@ impl Scheduler {
             clock,
             request: Arc::new(request),
         })
-    }
-
-    /// Compiles the form of a request.
-    fn guide(&self, form: &Form, ends: &[u32]) -> Result<Guide, RequestError> {
-        let Some(tokenizer) = &self.tokenizer else {
-            return Err(RequestError::NoTokenizer { what: "a form for what is generated" });
-        };
-        let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::new(tokenizer, self.model.spec().vocab));
-        match vocabulary {
-            Ok(vocabulary) => vocabulary.guide(form, ends),
-            Err(why) => Err(RequestError::Form { form: form.name(), why: why.clone() }),
-        }
     }
 
     /// The model's end-of-sequence token.

@@ -10,7 +10,8 @@ use super::Store;
 use super::read::unsigned;
 use crate::error::RunsError;
 use crate::feedback::{
-    Asked, FEEDBACK_BYTES, Feedback, FeedbackKind, FeedbackPage, MOST_FEEDBACK, NewFeedback, Rating, Turn,
+    Asked, FEEDBACK_BYTES, FEEDBACK_SHARES, Feedback, FeedbackKind, FeedbackPage, MOST_FEEDBACK, NewFeedback, Rating,
+    Turn,
 };
 use crate::record::now;
 
@@ -25,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// [`RunsError::BadValue`] for an entry that lacks what its kind is for or is too long, [`RunsError::FeedbackFull`] where there are
-    /// too many; as every write.
+    /// too many, [`RunsError::FeedbackShare`] where its client has given too many; as every write.
     pub fn add_feedback(&mut self, said: &NewFeedback) -> Result<i64, RunsError> {
         self.add_feedback_within(said, MOST_FEEDBACK, FEEDBACK_BYTES)
     }
@@ -36,11 +37,20 @@ impl Store {
         let sqlite = |error| RunsError::sqlite(&path, error);
         let bytes = said.bytes() as u64;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-        let sums = "SELECT count(*), coalesce(sum(bytes), 0) FROM feedback";
-        let (count, taken) =
-            transaction.query_row(sums, [], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?))).map_err(sqlite)?;
-        if count >= most || taken.saturating_add(bytes) > most_bytes {
-            return Err(RunsError::FeedbackFull { path: path.clone(), count });
+        let sums = "SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE client IS ?1), \
+                    coalesce(sum(bytes) FILTER (WHERE client IS ?1), 0) FROM feedback";
+        let sums = transaction.query_row(sums, [&said.client], |row| {
+            Ok(((unsigned(row, 0)?, unsigned(row, 1)?), (unsigned(row, 2)?, unsigned(row, 3)?)))
+        });
+        let (all, own) = sums.map_err(sqlite)?;
+        let full = |(count, taken): (u64, u64), parts: u64| {
+            count >= most.div_ceil(parts) || taken.saturating_add(bytes) > most_bytes.div_ceil(parts)
+        };
+        if full(all, 1) {
+            return Err(RunsError::FeedbackFull { path: path.clone(), count: all.0 });
+        }
+        if said.client.is_some() && full(own, FEEDBACK_SHARES) {
+            return Err(RunsError::FeedbackShare { count: own.0 });
         }
         let (prompt, messages) = match &said.asked {
             Asked::Prompt(prompt) => (Some(prompt.as_str()), None),
@@ -191,14 +201,31 @@ mod tests {
     fn a_full_store_takes_no_more() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(&folder.path().join("runs.sqlite")).unwrap();
+        let said = |response: &str| NewFeedback { client: None, ..said(response) };
         store.add_feedback_within(&said("a"), 2, 1000).unwrap();
-        let error = store.add_feedback_within(&said(&"x".repeat(990)), 2, 1000).unwrap_err();
+        let error = store.add_feedback_within(&said(&"x".repeat(1000)), 2, 1000).unwrap_err();
         assert!(matches!(error, RunsError::FeedbackFull { count: 1, .. }), "{error}");
         store.add_feedback_within(&said("b"), 2, 1000).unwrap();
         let error = store.add_feedback_within(&said("c"), 2, 1000).unwrap_err();
         assert!(error.to_string().contains("2 entries"), "{error}");
         assert!(store.delete_feedback(None, 1).unwrap());
         assert_eq!(store.add_feedback_within(&said("c"), 2, 1000).unwrap(), 3, "a number is never given twice");
+    }
+
+    #[test]
+    fn no_client_fills_the_store_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("runs.sqlite")).unwrap();
+        let from = |client: &str, response: &str| NewFeedback { client: Some(client.into()), ..said(response) };
+        store.add_feedback_within(&from("shop", "a"), 20, 1000).unwrap();
+        let error = store.add_feedback_within(&from("shop", &"x".repeat(100)), 20, 1000).unwrap_err();
+        assert!(matches!(error, RunsError::FeedbackShare { count: 1 }), "{error}");
+        store.add_feedback_within(&from("shop", "b"), 20, 1000).unwrap();
+        let error = store.add_feedback_within(&from("shop", "c"), 20, 1000).unwrap_err();
+        assert!(matches!(error, RunsError::FeedbackShare { count: 2 }), "{error}");
+        store.add_feedback_within(&from("desk", "c"), 20, 1000).unwrap();
+        assert!(store.delete_feedback(Some("shop"), 1).unwrap());
+        store.add_feedback_within(&from("shop", "c"), 20, 1000).unwrap();
     }
 
     #[test]

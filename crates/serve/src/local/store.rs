@@ -43,6 +43,9 @@ impl From<RunsError> for Problem {
             RunsError::FeedbackFull { count, .. } => Self::full(format!(
                 "the server takes no more feedback: it has {count} entries; its owner can export and clear them with `gptneo runs feedback`"
             )),
+            RunsError::FeedbackShare { count } => Self::full(format!(
+                "the server keeps no more feedback of one key: there are {count} entries of yours; export and delete some"
+            )),
             RunsError::BadValue { .. } => Self::invalid(error.to_string()),
             RunsError::Newer { .. } => Self::internal("the store of runs was written by a newer version"),
             RunsError::Damaged { .. } | RunsError::Foreign { .. } => {

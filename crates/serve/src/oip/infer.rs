@@ -54,7 +54,7 @@ pub(super) async fn infer(
     }
     let count = requests.len();
     let name = handle.name.clone();
-    let mut running = start(app, client, handle, requests)?;
+    let mut running = start(app, client, handle, requests).await?;
     let mut found: Vec<Option<Generation>> = (0..count).map(|_| None).collect();
     while let Some((index, event)) = running.next().await? {
         if let Event::Finished(generation) = event {

@@ -39,7 +39,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let tokens = encode(Given::Text(text), &handle).await?;
     options.check(tokens.len())?;
     let (request, _) = options.settings.request(tokens, &handle, "messages")?;
-    let running = start(&app, &client, handle.clone(), vec![request])?;
+    let running = start(&app, &client, handle.clone(), vec![request]).await?;
     let answer = Answer { running, handle, shape: Shape::Chat, load, begun, prompt: Vec::new(), warnings: Vec::new() };
     answer.respond(streams).await
 }

@@ -70,7 +70,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let Prompt::Tokens(prompt) = request.prompt.clone() else {
         return Err(Problem::internal("the prompt was not encoded"));
     };
-    let running = start(&app, &client, handle.clone(), vec![request])?;
+    let running = start(&app, &client, handle.clone(), vec![request]).await?;
     let answer = Answer { running, handle, shape: Shape::Generate, load, begun, prompt, warnings: Vec::new() };
     answer.respond(streams).await
 }

@@ -83,7 +83,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     let envelope = Envelope::new(fresh("chatcmpl", Instant::now()), handle.clone(), warnings);
     let frame = Frame { envelope, logprobs };
     let n = settings.n;
-    let running = start(&app, &client, handle, vec![request])?;
+    let running = start(&app, &client, handle, vec![request]).await?;
     if delivery.streams {
         let mut stream = Stream {
             running,

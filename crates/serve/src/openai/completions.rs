@@ -87,7 +87,7 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
     }
     let envelope = Envelope::new(fresh("cmpl", Instant::now()), handle.clone(), warnings);
     let frame = Frame { envelope, n, best_of, logprobs };
-    let running = start(&app, &client, handle, requests)?;
+    let running = start(&app, &client, handle, requests).await?;
     if delivery.streams {
         let stream = Stream {
             running,

@@ -25,7 +25,7 @@ use crate::verbs::World;
 const SHARE: f64 = 0.4;
 
 /// How long one step with prompts in it may take, so that whoever comes meanwhile, and whoever waits for a next token, waits no longer.
-const STEP: Duration = Duration::from_millis(100);
+const STEP: Duration = Duration::from_millis(50);
 
 /// A model that is served.
 struct Served {
