@@ -3,12 +3,13 @@
     python .ci/tutorial.py BINARY [--browser]
 
 Runs every block of docs/tutorial.md in an empty folder, in order, and holds it to what it says: the model knows nothing of the shop before,
-answers after, and knows what people said in the end. With --browser (Playwright and Chromium) it also asks on the page.
+answers after, and knows what people said in the end. With --browser (Playwright and Chromium) the page is asked as well, and told what it should have answered.
 """
 
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,19 +69,33 @@ def wait(url):
 
 
 def browse():
-    from playwright.sync_api import sync_playwright
+    """Asks in the playground, is told something wrong, and writes what would have been right."""
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=20_000)
     with sync_playwright() as tool:
-        options = {"executable_path": path} if (path := os.environ.get("CHROMIUM")) else {}
-        browser = tool.chromium.launch(**options)
+        chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+        browser = tool.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
-        page.goto("http://localhost:8321")
-        page.get_by_role("heading").first.wait_for()
-        answer = page.evaluate(
-            """async () => (await (await fetch("/v1/completions", {method: "POST", headers: {"Content-Type": "application/json"},
-               body: JSON.stringify({model: "faq", prompt: "Customer: Where is the shop?\\nShop:", max_tokens: 30, temperature: 0})})).json())"""
-        )
-        assert "Mill Lane" in answer["choices"][0]["text"], answer
+        page.goto("http://localhost:8321/#/playground")
+        page.get_by_label("Model", exact=True).select_option("faq")
+        page.locator("summary", has_text="Settings").click()
+        page.get_by_label("Longest answer").fill("30")
+        page.get_by_label("Temperature").fill("0")
+        for question, wanted in [("Where is the shop?", "Mill Lane"), ("Do you sell bells?", "")]:
+            page.get_by_label("Text", exact=True).fill(f"Customer: {question}\nShop:")
+            page.get_by_label("Text", exact=True).press("Control+Enter")
+            expect(page.get_by_text(re.compile("^perplexity"))).to_be_visible()
+            expect(page.get_by_role("button", name="Edit this answer")).to_be_visible()
+            answer = "".join(page.locator(".token").all_text_contents())
+            assert wanted in answer, answer
+            print(f"on the page: {question} {answer!r}", flush=True)
+        page.get_by_role("button", name="Edit this answer").click()
+        page.get_by_label("What it should have written").fill(" Yes, we have small and big bells.")
+        page.get_by_role("button", name="Store", exact=True).click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.goto("http://localhost:8321/#/feedback")
+        expect(page.get_by_text("small and big bells").first).to_be_visible()
         browser.close()
 
 

@@ -133,6 +133,18 @@ impl Fields {
         }
     }
 
+    /// A whole number of 64 bits with or without a sign, as its bits.
+    pub(crate) fn bits(&mut self, name: &str) -> Result<Option<u64>, Problem> {
+        let negative = self.object.get(name).and_then(Value::as_i64).filter(|number| *number < 0);
+        match negative {
+            Some(number) => {
+                self.object.remove(name);
+                Ok(Some(number.cast_unsigned()))
+            }
+            None => self.integer(name, 0..=u64::MAX),
+        }
+    }
+
     /// An array of at most `most` values.
     pub(crate) fn array(&mut self, name: &str, most: usize) -> Result<Option<Vec<Value>>, Problem> {
         match self.take(name) {

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use gptneo_engine::{Forms, Scheduler, Spec};
 use gptneo_text::{ChatTemplate, Tokenizer};
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use crate::digits::hex;
 use crate::problem::Problem;
 use crate::room::{Room, Seat};
 
@@ -70,6 +72,8 @@ pub(crate) struct Model {
     pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) template: Option<ChatTemplate>,
     pub(crate) forms: Forms,
+    /// Names what answers depend on beside requests: this program, and the model as it is stored.
+    pub(crate) fingerprint: String,
     /// The token that stands before everything.
     pub(crate) beginning: Option<u32>,
     pub(crate) took: Duration,
@@ -291,6 +295,7 @@ impl Catalogue {
             tokenizer: scheduler.tokenizer().cloned(),
             template,
             forms: scheduler.forms().clone(),
+            fingerprint: fingerprint(&self.offers[offer].name, scheduler.spec()),
             beginning: scheduler.beginning(),
             took: begun.elapsed(),
             users: AtomicUsize::new(0),
@@ -328,4 +333,9 @@ impl Catalogue {
             self.room.remove(model.seat).await.map_err(|_| Problem::unavailable("the server is closing", 1))?;
         }
     }
+}
+
+fn fingerprint(name: &str, spec: &Spec) -> String {
+    let digest = Sha256::digest(format!("{} {name} {spec:?}", env!("CARGO_PKG_VERSION")));
+    format!("fp_{}", hex(&digest[..5]))
 }

@@ -158,6 +158,18 @@ impl Stream {
         }
     }
 
+    /// All parts, to `[DONE]`.
+    pub(crate) fn parts(mut self) -> io::Result<Vec<Value>> {
+        let mut parts = Vec::new();
+        while let Some(event) = self.next()? {
+            if event == "[DONE]" {
+                return Ok(parts);
+            }
+            parts.push(serde_json::from_str(&event)?);
+        }
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stream ended before [DONE]"))
+    }
+
     /// All text, to an end as it should be: why it ended, its usage, `[DONE]`.
     pub(crate) fn text(mut self) -> io::Result<String> {
         let (mut text, mut reason, mut usage, mut done) = (String::new(), false, false, false);

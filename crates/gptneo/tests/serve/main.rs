@@ -9,5 +9,6 @@ mod doors;
 mod hostile;
 mod http;
 mod limits;
+mod reference;
 mod server;
 mod storms;

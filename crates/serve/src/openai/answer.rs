@@ -55,7 +55,7 @@ impl Envelope {
             "object": kind,
             "created": self.created,
             "model": self.handle.name,
-            "system_fingerprint": null,
+            "system_fingerprint": self.handle.model.fingerprint,
             "choices": choices,
         });
         if let Some(usage) = usage {

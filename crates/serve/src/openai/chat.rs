@@ -54,7 +54,13 @@ pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Re
         true => Conversation::Plain(read_messages(messages)?),
         false => Conversation::WithTools(tools::messages(messages)?, tools),
     };
-    fields.ignore(&["parallel_tool_calls", "modalities", "reasoning_effort", "verbosity"]);
+    if fields.take("modalities").is_some_and(|kinds| kinds != json!(["text"])) {
+        return Err(Problem::field(
+            "modalities",
+            "`modalities` must be [\"text\"]: models of this line write text alone",
+        ));
+    }
+    fields.ignore(&["parallel_tool_calls", "reasoning_effort", "verbosity"]);
     fields.finish()?;
 
     let handle = app.catalogue.ready(model.as_deref()).await?;

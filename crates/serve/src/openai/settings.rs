@@ -59,7 +59,7 @@ impl Settings {
             presence_penalty: float(fields.number("presence_penalty", -2.0..=2.0)?, 0.0),
             frequency_penalty: float(fields.number("frequency_penalty", -2.0..=2.0)?, 0.0),
             logit_bias: logit_bias(fields, limits)?,
-            seed: fields.integer("seed", 0..=u64::MAX)?.unwrap_or_else(seed),
+            seed: fields.bits("seed")?.unwrap_or_else(seed),
         };
         let n = fields.integer("n", 1..=limits.samples as u64)?.unwrap_or(1) as usize;
         Ok(Self {
