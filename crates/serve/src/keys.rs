@@ -285,4 +285,49 @@ mod tests {
         let shown = format!("{:?}", keys());
         assert!(!shown.contains("0123456789") && !shown.contains("digest"), "{shown}");
     }
+    /// Welch's t between two classes of times, as dudect has it (Reparaz, Balasch and Verbauwhede, 2017): the slowest hundredth, where the
+    /// system did something else, is left out.
+    fn welch(mut times: Vec<(bool, f64)>) -> f64 {
+        times.sort_by(|a, b| a.1.total_cmp(&b.1));
+        times.truncate(times.len() / 100 * 99);
+        let moments = |class: bool| {
+            let times: Vec<f64> = times.iter().filter(|(of, _)| *of == class).map(|(_, time)| *time).collect();
+            let mean = times.iter().sum::<f64>() / times.len() as f64;
+            let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (times.len() - 1) as f64;
+            (mean, variance / times.len() as f64)
+        };
+        let ((near, near_error), (far, far_error)) = (moments(true), moments(false));
+        (near - far) / (near_error + far_error).sqrt()
+    }
+
+    #[test]
+    #[ignore = "a million measurements: `cargo test --release -p gptneo-serve time -- --ignored --nocapture`"]
+    fn how_near_a_wrong_key_is_does_not_show_in_its_time() {
+        let keys = Keys::new((0..50).map(|i| Key::new(&i.to_string(), &format!("sk-{i:060}")).unwrap()).collect()).unwrap();
+        let mut seed = 1u64;
+        let mut draw = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed >> 33
+        };
+        // Near: a key but for its last character. Far: another word of the same length.
+        let words: Vec<(bool, String)> = (0..4096)
+            .map(|_| match draw() % 2 == 0 {
+                true => (true, format!("sk-{:059}x", draw() % 5)),
+                false => (false, format!("xy{:061}", draw())),
+            })
+            .collect();
+        let mut times = Vec::with_capacity(1_000_000);
+        for i in 0..1_000_000 {
+            let (near, word) = &words[i % words.len()];
+            let begun = std::time::Instant::now();
+            let found = std::hint::black_box(keys.find(std::hint::black_box(word.as_bytes())).is_some());
+            times.push((*near, begun.elapsed().as_nanos() as f64));
+            assert!(!found);
+        }
+        // The measure sees a difference of one part in a hundred where there is one.
+        let slower = times.iter().map(|&(near, time)| (near, if near { time * 1.01 } else { time })).collect();
+        let (t, seen) = (welch(times), welch(slower));
+        println!("t = {t:.2}; with one class slower by a hundredth {seen:.1}");
+        assert!(seen > 4.5 && t.abs() < 4.5, "{t} {seen}");
+    }
 }

@@ -37,12 +37,12 @@ impl Pace {
     }
 }
 
-/// Deals `budget` tokens to prompts of which so many tokens remain, oldest first. Half is the oldest's, so that it moves on whoever
+/// Deals `budget` tokens to prompts of which so many tokens remain, oldest first. A quarter is the oldest's, so that it moves on whoever
 /// comes; the rest goes to those that are soonest done, and what they leave to the oldest.
 pub(super) fn deal(remaining: &[usize], budget: usize) -> Vec<usize> {
     let mut takes = vec![0; remaining.len()];
     let Some(&oldest) = remaining.first() else { return takes };
-    takes[0] = oldest.min(budget.div_ceil(2));
+    takes[0] = oldest.min(budget.div_ceil(4));
     let mut rest = budget - takes[0];
     let mut shortest: Vec<usize> = (1..remaining.len()).collect();
     shortest.sort_by_key(|&i| remaining[i]);
@@ -90,8 +90,8 @@ mod tests {
         assert_eq!(deal(&[100], 10), [10]);
         assert_eq!(deal(&[3], 10), [3]);
         assert_eq!(deal(&[100, 5], 20), [15, 5]);
-        assert_eq!(deal(&[100, 50, 5, 6], 20), [10, 0, 5, 5]);
-        assert_eq!(deal(&[100, 7, 7], 20), [10, 7, 3], "of equals the older");
+        assert_eq!(deal(&[100, 50, 5, 6], 20), [5, 4, 5, 6]);
+        assert_eq!(deal(&[100, 9, 9], 20), [5, 9, 6], "of equals the older");
         assert_eq!(deal(&[2, 50, 5], 20), [2, 13, 5]);
         assert_eq!(deal(&[9, 9], 1), [1, 0]);
     }
