@@ -303,7 +303,8 @@ mod tests {
     #[test]
     #[ignore = "a million measurements: `cargo test --release -p gptneo-serve time -- --ignored --nocapture`"]
     fn how_near_a_wrong_key_is_does_not_show_in_its_time() {
-        let keys = Keys::new((0..50).map(|i| Key::new(&i.to_string(), &format!("sk-{i:060}")).unwrap()).collect()).unwrap();
+        let keys =
+            Keys::new((0..50).map(|i| Key::new(&i.to_string(), &format!("sk-{i:060}")).unwrap()).collect()).unwrap();
         let mut seed = 1u64;
         let mut draw = || {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
