@@ -34,6 +34,7 @@ use crate::request::{Request, Speculation};
 use crate::sampler::Sampler;
 use crate::speculation::{self, Drafter, Wish};
 use crate::task::{Body, Step, Task};
+use embedding::Embedding;
 use pace::Pace;
 
 /// Most rows of logits wanted from one sequence at once.
@@ -114,6 +115,8 @@ pub struct Scheduler {
     /// In order of arrival.
     live: Vec<Task>,
     retained: Retained,
+    /// A text that is read for its vector.
+    embedding: Option<Embedding>,
     events: VecDeque<(Ticket, Event)>,
     tickets: u64,
     sampler: Sampler,
@@ -151,6 +154,7 @@ impl Scheduler {
             waiting: VecDeque::new(),
             live: Vec::new(),
             retained: Retained::new(options.retained_prefixes),
+            embedding: None,
             events: VecDeque::new(),
             tickets: 0,
             sampler: Sampler::default(),

@@ -77,6 +77,8 @@ pub(crate) struct Model {
     /// The token that stands before everything.
     pub(crate) beginning: Option<u32>,
     pub(crate) took: Duration,
+    /// Whose turn it is to have texts made into vectors.
+    pub(crate) embedding: tokio::sync::Mutex<()>,
     users: AtomicUsize,
     last_used: Mutex<Instant>,
 }
@@ -298,6 +300,7 @@ impl Catalogue {
             fingerprint: fingerprint(&self.offers[offer].name, scheduler.spec()),
             beginning: scheduler.beginning(),
             took: begun.elapsed(),
+            embedding: tokio::sync::Mutex::default(),
             users: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
         });

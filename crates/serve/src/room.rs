@@ -163,6 +163,12 @@ impl Room {
         let _ = self.order(Order::Sweep);
     }
 
+    /// Has the model do something else between two steps; nobody waits for it.
+    pub(crate) fn order_work(&self, seat: Seat, work: impl FnOnce(&mut Scheduler) + Send + 'static) {
+        // A room that is closed holds nothing.
+        let _ = self.order(Order::Work(seat, Box::new(work)));
+    }
+
     /// Lets the model do something else between two steps.
     pub(crate) async fn work<T: Send + 'static>(
         &self,

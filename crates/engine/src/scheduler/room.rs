@@ -103,10 +103,10 @@ impl Scheduler {
 
     /// Gives up something that the next step can do without.
     pub(super) fn make_room(&mut self) -> bool {
-        let Self { model, retained, live, .. } = self;
-        if retained.drop_oldest(model.as_mut()) {
+        if self.retained.drop_oldest(self.model.as_mut()) || self.restart_embedding() {
             return true;
         }
+        let live = &mut self.live;
         let proposing = |task: &Task| task.tracks().iter().any(|track| track.proposed > 0);
         if let Some(task) = live.iter_mut().rev().find(|task| proposing(task)) {
             (0..task.track_count()).for_each(|index| task.track_mut(index).unpropose());

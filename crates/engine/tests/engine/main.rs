@@ -4,6 +4,7 @@
 mod adapters;
 mod beams;
 mod classifying;
+mod embedding;
 mod forms;
 mod generating;
 mod golden;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use gptneo_device::{CacheType, DType};
 use gptneo_engine::{Engine, Generation, Request, Sampling};
-use gptneo_model::probe::Probe;
+use gptneo_model::probe::{Activation, Probe};
 use gptneo_model::{
     Adapter, AdapterId, AdapterSettings, Classifier, Family, Input, LanguageModel, ModelError, Run, SequenceId, Spec,
     shapes,
@@ -416,8 +416,20 @@ impl LanguageModel for Toy {
         Ok(())
     }
 
-    fn forward_probed(&mut self, runs: &[Run<'_>], logits: &mut Vec<f32>, _: &mut dyn Probe) -> Result<(), ModelError> {
-        self.forward(runs, logits)
+    /// Its last activation is the token itself.
+    fn forward_probed(
+        &mut self,
+        runs: &[Run<'_>],
+        logits: &mut Vec<f32>,
+        probe: &mut dyn Probe,
+    ) -> Result<(), ModelError> {
+        self.forward(runs, logits)?;
+        let tokens = runs.iter().flat_map(|run| if let Input::Tokens(tokens) = run.input { tokens } else { &[] });
+        let mut values: Vec<f32> = tokens.map(|&token| token as f32).collect();
+        if probe.wants("final") {
+            probe.see(Activation { name: "final", width: 1, values: &mut values });
+        }
+        Ok(())
     }
 
     fn token_bytes(&self, _: usize) -> u64 {

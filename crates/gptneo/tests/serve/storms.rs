@@ -1,13 +1,14 @@
 //! Many at once: nothing is lost, mixed up or leaked.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::http::{Stream, exchange, request};
+use crate::http::{Stream, connect, exchange, request};
 use crate::server::Server;
 
 /// Threads that only wait for a socket need little.
@@ -139,6 +140,27 @@ fn ten_thousand_clients_that_leave_leave_nothing_behind() {
     assert!(server.metric("gptneo_disconnects_total") > 1000.0);
     let found = on_threads(64, |index| streamed(server.address, index % 20, 24));
     assert!(found.into_iter().all(|text| text.is_ok()));
+    server.end();
+}
+
+#[test]
+fn texts_whose_clients_leave_while_they_are_embedded_hold_nothing() {
+    let server = Server::start(&[]);
+    let text = "a small dog ran up the hill and down again ".repeat(40);
+    let body = json!({"input": vec![text; 8]}).to_string();
+    let wanted = server.post("/v1/embeddings", &body).json();
+    assert_eq!(wanted["data"].as_array().unwrap().len(), 8);
+    on_threads(20, |index| {
+        let mut stream = connect(server.address).unwrap();
+        stream.write_all(request("POST", "/v1/embeddings", &[], &body).as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(7 * index as u64));
+    });
+    // Between those that left, others are served, and streams go on.
+    let found = on_threads(4, |index| match index {
+        0 => server.post("/v1/embeddings", &body).json() == wanted,
+        _ => streamed(server.address, index, 40).is_ok(),
+    });
+    assert!(found.into_iter().all(|same| same));
     server.end();
 }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gptneo_engine::Scheduler;
 use serde_json::{Value, json};
 
 use super::NOT_OURS;
@@ -15,6 +16,7 @@ use crate::client::Client;
 use crate::models::Handle;
 use crate::problem::Problem;
 use crate::prompts::{self, Given, encode};
+use crate::room::Seat;
 
 pub(super) async fn answer(State(app): State<Arc<App>>, sent: Sent) -> Result<Json<Value>, Problem> {
     let Sent { mut fields, client } = sent;
@@ -93,11 +95,10 @@ pub(crate) async fn embed(
     client.charge(app, total as u64)?;
     let mut vectors = Vec::with_capacity(texts.len());
     for tokens in texts {
-        // One at a time, so that generations go on between them, and none is made for a client that has left.
-        let adapter = handle.adapter.clone();
-        let found =
-            app.room.work(handle.model.seat, move |scheduler| scheduler.embed(&tokens, adapter.as_deref())).await;
-        let mut vector = found.map_err(|_| Problem::unavailable("the server is closing", 1))??;
+        // One text at a time, and each client in turn. What was begun is given up if this one leaves.
+        let _turn = handle.model.embedding.lock().await;
+        let _unfinished = Unfinished { app, seat: handle.model.seat };
+        let mut vector = read(app, handle, tokens).await?;
         let length = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         if length > 0.0 {
             vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
@@ -106,4 +107,31 @@ pub(crate) async fn embed(
     }
     drop(place);
     Ok((vectors, total))
+}
+
+/// The final hidden states' mean, read piece by piece, so that generations go on between them.
+async fn read(app: &Arc<App>, handle: &Handle, tokens: Vec<u32>) -> Result<Vec<f32>, Problem> {
+    let closed = |_| Problem::unavailable("the server is closing", 1);
+    let seat = handle.model.seat;
+    let adapter = handle.adapter.clone();
+    let begun = app.room.work(seat, move |scheduler| scheduler.begin_embedding(tokens, adapter.as_deref())).await;
+    begun.map_err(closed)??;
+    loop {
+        let piece = app.room.work(seat, Scheduler::continue_embedding).await;
+        if let Some(vector) = piece.map_err(closed)?? {
+            return Ok(vector);
+        }
+    }
+}
+
+/// Frees what a text that is no longer wanted holds.
+struct Unfinished<'a> {
+    app: &'a App,
+    seat: Seat,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.app.room.order_work(self.seat, Scheduler::abandon_embedding);
+    }
 }
