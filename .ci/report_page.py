@@ -5,11 +5,12 @@ Needs `playwright` and Debian's chromium or chromium-headless-shell."""
 
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 
 from playwright.sync_api import sync_playwright
+
+from chromium import launch
 
 gptneo, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 HOSTILE = '</script></style></textarea>--><script>window.hacked = 1</script><img src="x" onerror="window.hacked = 2"><b>\u202e&amp;\'"'
@@ -134,8 +135,7 @@ name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c i
 hostile = folder / "hostile.html"
 subprocess.run([gptneo, "eval", "report", "--force", folder / "results_1.json", "-o", hostile], check=True)
 with sync_playwright() as playwright:
-    chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    browser = launch(playwright)
     works(browser, hostile)
     pages = [hostile, *map(pathlib.Path, sys.argv[3:])]
     for path in pages:

@@ -6,10 +6,11 @@ With SHOTS, a folder, screenshots are put there. Needs `playwright` and Debian's
 import json
 import pathlib
 import re
-import shutil
 import sys
 
 from playwright.sync_api import sync_playwright
+
+from chromium import launch
 
 page_path, answers_path = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
 shots = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
@@ -260,8 +261,7 @@ def looks(browser):
 
 
 with sync_playwright() as playwright:
-    chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    browser = launch(playwright)
     saved = judge_all(browser)
     comes_back(browser, saved)
     looks(browser)

@@ -4,38 +4,19 @@ chromium or chromium-headless-shell."""
 
 import contextlib
 import re
-import shutil
-import subprocess
 import sys
 
 from playwright.sync_api import Error, expect, sync_playwright
 
-KEY = "sk-of-the-login-test"
-
-
-@contextlib.contextmanager
-def server(binary):
-    running = subprocess.Popen([binary, "serve", "--port", "0", "--api-key", KEY], stderr=subprocess.PIPE, text=True)
-    address = None
-    for line in running.stderr:
-        if match := re.search(r"listening on (http://\S+)", line):
-            address = match[1]
-        if line.startswith("ready"):
-            break
-    try:
-        yield address
-    finally:
-        running.terminate()
-        code = running.wait(30)
-        assert code == 0, f"the server ended with {code}"
+from chromium import launch
+from serve_clients import KEY, server
 
 
 def main():
     binary, = sys.argv[1:]
     expect.set_options(timeout=20_000)
-    with server(binary) as url, sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with server(binary) as (url, _), sync_playwright() as playwright:
+        browser = launch(playwright)
         for credentials in (None, {"username": "me", "password": KEY + "x"}):
             with contextlib.closing(browser.new_context(http_credentials=credentials)) as context:
                 page = context.new_page()

@@ -8,12 +8,12 @@ should be one started for it. Needs `playwright` and Debian's chromium or chromi
 import argparse
 import pathlib
 import re
-import shutil
 import sys
 
 from playwright.sync_api import expect, sync_playwright
 
 import serve_mock
+from chromium import launch
 from serve_looks import Visit, check, look_for_faults
 from serve_writing import button, chat, compare, playground, presets
 
@@ -188,8 +188,7 @@ missing = set()
 steps = [step for step in TOUR if arguments.only in (None, step.__name__)]
 expect.set_options(timeout=20_000)
 with sync_playwright() as playwright:
-    chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-    browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    browser = launch(playwright)
     for size, viewport in SIZES.items():
         visit = Visit(browser, url, size, viewport, arguments.shots, MOCK)
         for step in steps:

@@ -9,7 +9,6 @@ answers after, and knows what people said in the end. With --browser (Playwright
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,10 +71,11 @@ def browse():
     """Asks in the playground, is told something wrong, and writes what would have been right."""
     from playwright.sync_api import expect, sync_playwright
 
+    from chromium import launch
+
     expect.set_options(timeout=20_000)
     with sync_playwright() as tool:
-        chromium = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-        browser = tool.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = launch(tool)
         page = browser.new_page()
         page.goto("http://localhost:8321/#/playground")
         page.get_by_label("Model", exact=True).select_option("faq")

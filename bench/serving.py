@@ -104,8 +104,8 @@ def load(args, url, *flags, prompt="1", generated=GENERATED) -> dict:
     return json.loads(subprocess.run([*words, "--json", *flags], check=True, capture_output=True).stdout)
 
 
-def short(args, url, seed, count=60) -> dict:
-    return load(args, url, "--rate", "1", "-n", str(count), "--seed", str(seed), prompt="32", generated=8)
+def short(args, url, seed) -> dict:
+    return load(args, url, "--rate", "1", "-n", "60", "--seed", str(seed), prompt="32", generated=8)
 
 
 def beside(args, url) -> list[dict]:
@@ -130,15 +130,27 @@ def beside(args, url) -> list[dict]:
     return found
 
 
+def is_gone(one: socket.socket) -> bool:
+    """Whether the server has answered or closed this connection, of which nothing was expected."""
+    try:
+        one.recv(1 << 12)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def slow(args, url, connections=5000) -> dict:
     """20 clients before, and while so many connections send a byte every ten seconds."""
     honest = ("--concurrency", "20", "-n", "400")
     before = load(args, url, *honest, generated=16)
     place = urllib.parse.urlsplit(url)
     over = threading.Event()
-    dropped = [0]
+    dropped = 0
 
     def dawdle():
+        nonlocal dropped
         held = {}
         while not over.is_set():
             # A few at a time: the backlog of a listener is short.
@@ -149,14 +161,8 @@ def slow(args, url, connections=5000) -> dict:
                     held[one] = time.monotonic()
                     one.send(b"P")
             for one, since in list(held.items()):
-                try:
-                    gone = one.recv(1 << 12) is not None
-                except BlockingIOError:
-                    gone = False
-                except OSError:
-                    gone = True
-                if gone:
-                    dropped[0] += 1
+                if is_gone(one):
+                    dropped += 1
                     del held[one]
                     one.close()
                 elif time.monotonic() - since > 10:
@@ -175,7 +181,7 @@ def slow(args, url, connections=5000) -> dict:
     over.set()
     dawdling.join()
     print("slow", before["time_to_first_token"], during["time_to_first_token"], dropped, flush=True)
-    return {"connections": connections, "dropped": dropped[0], "before": before, "during": during}
+    return {"connections": connections, "dropped": dropped, "before": before, "during": during}
 
 
 def peer(args, flash) -> dict[int, float]:

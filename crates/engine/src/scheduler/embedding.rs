@@ -78,21 +78,14 @@ impl Scheduler {
         let growth = [(embedding.sequence, piece)];
         while !self.model.fits(&growth) && self.retained.drop_oldest(self.model.as_mut()) {}
         let outcome = embedding.read(self.model.as_mut(), piece);
-        match outcome {
-            Ok(()) if embedding.held < embedding.tokens.len() => {
-                self.embedding = Some(embedding);
-                Ok(None)
-            }
-            Ok(()) => {
-                let count = embedding.tokens.len() as f64;
-                embedding.close(self.model.as_mut());
-                Ok(Some(embedding.sums.into_iter().map(|sum| (sum / count) as f32).collect()))
-            }
-            Err(error) => {
-                embedding.close(self.model.as_mut());
-                Err(error)
-            }
+        if outcome.is_ok() && embedding.held < embedding.tokens.len() {
+            self.embedding = Some(embedding);
+            return Ok(None);
         }
+        embedding.close(self.model.as_mut());
+        outcome?;
+        let count = embedding.tokens.len() as f64;
+        Ok(Some(embedding.sums.into_iter().map(|sum| (sum / count) as f32).collect()))
     }
 
     /// Gives up the text that is being read, if there is one.

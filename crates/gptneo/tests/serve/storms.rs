@@ -52,6 +52,12 @@ fn allow_files(count: u64) {
     }
 }
 
+/// What is left in the cache belongs to the beginnings that are kept: at most 512 positions each, in both of its groups.
+fn holds_beginnings_alone(server: &Server) {
+    let (kept, used) = (server.metric("gptneo_kept_prefixes"), server.metric("gptneo_cache_pages_used"));
+    assert!(kept <= 16.0 && used <= kept * 2.0 * 9.0, "{used} pages, {kept} beginnings");
+}
+
 #[test]
 fn a_thousand_streams_are_each_what_they_are_alone() {
     allow_files(1100);
@@ -134,9 +140,7 @@ fn ten_thousand_clients_that_leave_leave_nothing_behind() {
     for gauge in ["gptneo_requests_in_flight", "gptneo_batch_size", "gptneo_queue_size", "gptneo_parked_sequences"] {
         assert_eq!(server.metric(gauge), 0.0, "{gauge}");
     }
-    // What is left in the cache belongs to the beginnings that are kept: at most 512 positions each, in both of its groups.
-    let (kept, used) = (server.metric("gptneo_kept_prefixes"), server.metric("gptneo_cache_pages_used"));
-    assert!(kept <= 16.0 && used <= kept * 2.0 * 9.0, "{used} pages, {kept} beginnings");
+    holds_beginnings_alone(&server);
     assert!(server.metric("gptneo_disconnects_total") > 1000.0);
     let found = on_threads(64, |index| streamed(server.address, index % 20, 24));
     assert!(found.into_iter().all(|text| text.is_ok()));
@@ -161,6 +165,7 @@ fn texts_whose_clients_leave_while_they_are_embedded_hold_nothing() {
         _ => streamed(server.address, index, 40).is_ok(),
     });
     assert!(found.into_iter().all(|same| same));
+    holds_beginnings_alone(&server);
     server.end();
 }
 
